@@ -1,0 +1,1 @@
+"""What two components of ModelLoop must agree on: types, wire formats, file layouts, statistics."""

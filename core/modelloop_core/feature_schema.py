@@ -1,0 +1,122 @@
+"""What a model takes and gives: the signature that publish infers, the predictor enforces and versions compare."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Task(StrEnum):
+    """What a prediction is."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+FeatureName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class NumericFeature(_Value):
+    """A number, by default finite and required; `minimum` and `maximum` bound it inclusively."""
+
+    kind: Literal["numeric"] = "numeric"
+    name: FeatureName
+    dtype: Literal["float32", "float64", "int64", "bool"] = "float32"
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"feature {self.name!r}: minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+
+class CategoricalFeature(_Value):
+    """One of `levels` (compared as strings); other values are refused unless `open` is true."""
+
+    kind: Literal["categorical"] = "categorical"
+    name: FeatureName
+    levels: tuple[str, ...] = Field(min_length=1, max_length=1000)
+    open: bool = False
+    nullable: bool = False
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError(f"feature {self.name!r}: levels repeat")
+        return self
+
+
+Feature = Annotated[NumericFeature | CategoricalFeature, Field(discriminator="kind")]
+
+
+class BinaryOutput(_Value):
+    """The probability of the positive class, in [0, 1]; at or over `threshold` means positive."""
+
+    task: Literal[Task.BINARY] = Task.BINARY
+    threshold: float = Field(default=0.5, ge=0, le=1)
+
+
+class MulticlassOutput(_Value):
+    """One probability per class, in the order of `classes`; the answer is the likeliest label."""
+
+    task: Literal[Task.MULTICLASS] = Task.MULTICLASS
+    classes: tuple[str, ...] = Field(min_length=2, max_length=1000)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes repeat")
+        return self
+
+
+class RegressionOutput(_Value):
+    """One real value."""
+
+    task: Literal[Task.REGRESSION] = Task.REGRESSION
+
+
+Output = Annotated[BinaryOutput | MulticlassOutput | RegressionOutput, Field(discriminator="task")]
+
+
+class Signature(_Value):
+    """The contract of a version with its callers; a change that callers can notice is a new major version."""
+
+    inputs: tuple[Feature, ...] = Field(min_length=1, max_length=4096)
+    output: Output
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> Self:
+        names = self.feature_names
+        repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+        if repeated:
+            raise ValueError(f"feature names repeat: {', '.join(repeated)}")
+        return self
+
+    @property
+    def task(self) -> Task:
+        """The task this signature answers."""
+        return Task(self.output.task)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Input names in the order of a feature list."""
+        return tuple(feature.name for feature in self.inputs)
+
+    def accepts_callers_of(self, other: Signature) -> bool:
+        """Whether requests valid for `other` mean the same here: equal names, order, kinds, dtypes, output."""
+        mine = [(feature.kind, feature.name, getattr(feature, "dtype", None)) for feature in self.inputs]
+        theirs = [(feature.kind, feature.name, getattr(feature, "dtype", None)) for feature in other.inputs]
+        return mine == theirs and self._output_shape() == other._output_shape()
+
+    def _output_shape(self) -> tuple[Task, tuple[str, ...]]:
+        return self.task, getattr(self.output, "classes", ())

@@ -1,0 +1,154 @@
+"""Semantic versions and ranges of model versions, as people write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import total_ordering
+
+import semver
+
+_PARTIAL = r"v?(\d+)(?:\.(\d+|x|\*))?(?:\.(\d+|x|\*))?(-[0-9A-Za-z.-]+)?"
+_CLAUSE = re.compile(rf"^(\^|~|>=|<=|>|<|=)?\s*{_PARTIAL}$")
+_MAX_LENGTH = 64
+
+
+class InvalidVersion(ValueError):
+    """The text is not a semantic version or range; the message says what is accepted."""
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Version:
+    """A semantic version without build metadata; ordered as SemVer 2.0.0 section 11 orders."""
+
+    major: int
+    minor: int
+    patch: int
+    prerelease: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Read `1.2.3` or `v1.2.3`, pre-releases included; raises InvalidVersion otherwise."""
+        try:
+            if len(text) > _MAX_LENGTH:
+                raise ValueError(f"longer than {_MAX_LENGTH} characters")
+            parsed = semver.Version.parse(text.removeprefix("v"))
+        except (ValueError, TypeError) as error:
+            raise InvalidVersion(f"{text!r} is not a semantic version like '1.2.3'") from error
+        if parsed.build is not None:
+            raise InvalidVersion(f"{text!r} carries build metadata; versions of a model have none")
+        return cls(parsed.major, parsed.minor, parsed.patch, parsed.prerelease)
+
+    def __str__(self) -> str:
+        core = f"{self.major}.{self.minor}.{self.patch}"
+        return f"{core}-{self.prerelease}" if self.prerelease else core
+
+    def __lt__(self, other: Version) -> bool:
+        return bool(semver.Version.parse(str(self)) < semver.Version.parse(str(other)))
+
+    @property
+    def release(self) -> tuple[int, int, int]:
+        """The three numbers, without the pre-release."""
+        return (self.major, self.minor, self.patch)
+
+    @property
+    def served_name(self) -> str:
+        """The form answers carry (`v1.2.3`)."""
+        return f"v{self}"
+
+
+@dataclass(frozen=True)
+class VersionRange:
+    """A set of versions: an exact pin, or half-open intervals of releases.
+
+    `^1.2` stays within the major, `~1.2` within the minor, `1` and `1.2.x` mean any version that begins so,
+    comparators joined by spaces or commas must all hold. Pre-releases are in an exact pin only.
+    """
+
+    text: str
+    pin: Version | None
+    lowest: tuple[int, int, int]
+    below: tuple[int, int, int] | None
+
+    @classmethod
+    def parse(cls, text: str) -> VersionRange:
+        """Read a pin or range; raises InvalidVersion with the accepted forms."""
+        clauses = [part for part in re.split(r"[\s,]+", re.sub(r"(>=|<=|>|<|=|\^|~)\s+", r"\1", text.strip())) if part]
+        if not clauses or len(text) > _MAX_LENGTH:
+            raise InvalidVersion(_accepted(text))
+        lowest: tuple[int, int, int] = (0, 0, 0)
+        below: tuple[int, int, int] | None = None
+        for clause in clauses:
+            bounds = _bounds(clause, text)
+            if isinstance(bounds, Version):
+                if len(clauses) > 1:
+                    raise InvalidVersion(f"{text!r} joins an exact version with other conditions; give one or the other")
+                return cls(text, bounds, bounds.release, None)
+            lowest = max(lowest, bounds[0])
+            below = bounds[1] if below is None else min(below, bounds[1] or below)
+        if below is not None and lowest >= below:
+            raise InvalidVersion(f"{text!r} is a range that no version can be in")
+        return cls(text, None, lowest, below)
+
+    @classmethod
+    def within_major(cls, version: Version) -> VersionRange:
+        """The range an MLModel without `version` follows once something is live."""
+        return cls.parse(f"^{version.major}" if version.major else f">=0.{version.minor} <1")
+
+    def __contains__(self, version: Version) -> bool:
+        if self.pin is not None:
+            return version == self.pin
+        if version.prerelease is not None:
+            return False
+        return self.lowest <= version.release and (self.below is None or version.release < self.below)
+
+    def newest(self, versions: Iterable[Version]) -> Version | None:
+        """The highest of `versions` in this range, or None."""
+        return max((version for version in versions if version in self), default=None)
+
+
+_Bounds = tuple[tuple[int, int, int], tuple[int, int, int] | None]
+
+
+def _bounds(clause: str, text: str) -> Version | _Bounds:
+    match = _CLAUSE.match(clause)
+    if match is None:
+        raise InvalidVersion(_accepted(text))
+    operator, major_text, minor_text, patch_text, prerelease = match.groups()
+    numbers = [int(part) for part in (major_text, minor_text, patch_text) if part and part not in "x*"]
+    if operator in (None, "=") and len(numbers) == 3:
+        return Version.parse(clause.removeprefix("="))
+    if prerelease:
+        raise InvalidVersion(f"{text!r} names a pre-release in a range; a pre-release is served by an exact pin only")
+    floor = (numbers + [0, 0])[:3]
+    start = (floor[0], floor[1], floor[2])
+    return _interval(operator, start, len(numbers))
+
+
+def _interval(operator: str | None, start: tuple[int, int, int], given: int) -> _Bounds:
+    major, minor, patch = start
+    after_major, after_minor, after_patch = (major + 1, 0, 0), (major, minor + 1, 0), (major, minor, patch + 1)
+    after_given = {1: after_major, 2: after_minor, 3: after_patch}[given]
+    match operator:
+        case None | "=":
+            return start, after_given
+        case "~":
+            return start, after_major if given == 1 else after_minor
+        case "^":
+            if major or given == 1:
+                return start, after_major
+            return start, after_minor if minor or given == 2 else after_patch
+        case ">=":
+            return start, None
+        case ">":
+            return after_given, None
+        case "<":
+            return (0, 0, 0), start
+        case _:
+            return (0, 0, 0), after_given
+
+
+def _accepted(text: str) -> str:
+    return f"{text!r} is neither a version ('1.2.3') nor a range ('^1', '~1.2', '1.2.x', '>=1.0 <2')"
