@@ -9,7 +9,8 @@ from functools import total_ordering
 
 import semver
 
-_PARTIAL = r"v?(\d+)(?:\.(\d+|x|\*))?(?:\.(\d+|x|\*))?(-[0-9A-Za-z.-]+)?"
+_NUMBER = r"0|[1-9][0-9]*"
+_PARTIAL = rf"v?({_NUMBER})(?:\.({_NUMBER}|x|\*))?(?:\.({_NUMBER}|x|\*))?(-[0-9A-Za-z.-]+)?"
 _CLAUSE = re.compile(rf"^(\^|~|>=|<=|>|<|=)?\s*{_PARTIAL}$")
 _MAX_LENGTH = 64
 
@@ -34,6 +35,8 @@ class Version:
         try:
             if len(text) > _MAX_LENGTH:
                 raise ValueError(f"longer than {_MAX_LENGTH} characters")
+            if not text.isascii():
+                raise ValueError("holds characters outside ASCII")
             parsed = semver.Version.parse(text.removeprefix("v"))
         except (ValueError, TypeError) as error:
             raise InvalidVersion(f"{text!r} is not a semantic version like '1.2.3'") from error
@@ -84,7 +87,7 @@ class VersionRange:
             bounds = _bounds(clause, text)
             if isinstance(bounds, Version):
                 if len(clauses) > 1:
-                    raise InvalidVersion(f"{text!r} joins an exact version with other conditions; give one or the other")
+                    raise InvalidVersion(f"{text!r} joins an exact version with other conditions; give one of the two")
                 return cls(text, bounds, bounds.release, None)
             lowest = max(lowest, bounds[0])
             below = bounds[1] if below is None else min(below, bounds[1] or below)
@@ -122,7 +125,9 @@ def _bounds(clause: str, text: str) -> Version | _Bounds:
         return Version.parse(clause.removeprefix("="))
     if prerelease:
         raise InvalidVersion(f"{text!r} names a pre-release in a range; a pre-release is served by an exact pin only")
-    floor = (numbers + [0, 0])[:3]
+    if len(numbers) == 2 and minor_text in ("x", "*"):
+        raise InvalidVersion(_accepted(text))
+    floor = [*numbers, 0, 0]
     start = (floor[0], floor[1], floor[2])
     return _interval(operator, start, len(numbers))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -11,6 +12,10 @@ class StoreError(Exception):
     """An object store could not do what was asked; `retriable` says whether trying again can help."""
 
     retriable = False
+
+
+class InvalidKey(StoreError):
+    """A key or address that no store of this kind can hold."""
 
 
 class NotFound(StoreError):
@@ -54,8 +59,12 @@ class ObjectStore(Protocol):
         """The object's bytes from offset `start`, in blocks; raises NotFound."""
         ...
 
-    def create(self, key: str, body: bytes) -> None:
-        """Write a new object atomically; raises AlreadyExists and writes nothing if there is one."""
+    def create(self, key: str, body: bytes | Path) -> None:
+        """Write a new object atomically; raises AlreadyExists and writes nothing if there is one.
+
+        A `Path` is read in blocks, so that a file larger than memory can be stored. Writers that run at the same
+        moment are told apart only as well as the store itself does it: see `Registry.publish`.
+        """
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
