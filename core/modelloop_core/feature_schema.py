@@ -59,6 +59,15 @@ class CategoricalFeature(_Value):
 Feature = Annotated[NumericFeature | CategoricalFeature, Field(discriminator="kind")]
 
 
+def level_text(value: object) -> str:
+    """The text by which a value is compared with levels: `true` for True, `3` for 3 and for 3.0."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
 class BinaryOutput(_Value):
     """The probability of the positive class, in [0, 1]; at or over `threshold` means positive."""
 

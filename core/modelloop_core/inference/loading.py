@@ -1,0 +1,30 @@
+"""Opens a version's model file with the runtime of its format, importing no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelloop_core.inference.archive import check_archive
+from modelloop_core.inference.errors import ModelUnreadable, RuntimeMissing
+from modelloop_core.inference.model import Model
+from modelloop_core.manifest import ModelFormat
+
+
+def load_model(path: Path, model_format: ModelFormat, *, device: str = "cpu", threads: int = 1) -> Model:
+    """A model ready to predict on `device` (cpu or cuda) with `threads` threads; raises LoadError.
+
+    The file is data: weights and pickles are refused (NotAModel), nothing in it is unpickled or executed as Python.
+    """
+    if not path.is_file():
+        raise ModelUnreadable(f"there is no model file {path.name}")
+    check_archive(path, model_format)
+    try:
+        if model_format is ModelFormat.ONNX:
+            from modelloop_core.inference.onnx_model import load_onnx
+
+            return load_onnx(path, device=device, threads=threads)
+        # Importing torch takes a second of a cold start, so only its formats pay for it.
+        from modelloop_core.inference.torch_model import load_torch
+    except ImportError as error:
+        raise RuntimeMissing(f"{path.name} needs {error.name}, which is not installed here") from error
+    return load_torch(path, model_format, device=device, threads=threads)

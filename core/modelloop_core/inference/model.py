@@ -1,0 +1,15 @@
+"""The port of a runtime: a matrix in, raw answers out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from modelloop_core.inference.arrays import Float32s, Floats
+
+
+class Model(Protocol):
+    """A loaded model, to be called from one thread at a time."""
+
+    def predict(self, matrix: Float32s) -> Floats:
+        """float32 [n, k], n >= 1, to floats [n] or [n, classes]; raises PredictError."""
+        ...

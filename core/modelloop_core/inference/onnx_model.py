@@ -1,0 +1,81 @@
+"""Runs ONNX files with ONNX Runtime; torch is never imported on this path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from modelloop_core.inference.arrays import Float32s, Floats
+from modelloop_core.inference.errors import ModelFailed, ModelUnreadable, OutOfMemory, RuntimeMissing
+from modelloop_core.inference.output import squeeze
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_ERRORS_ONLY = 3
+
+
+class OnnxModel:
+    """One inference session with one matrix in and one float tensor out."""
+
+    def __init__(self, session: Any, *, source: str, dtype: Any, target: str) -> None:
+        self._session = session
+        self._source = source
+        self._dtype = dtype
+        self._target = [target]
+
+    def predict(self, matrix: Float32s) -> Floats:
+        """float32 [n, k] to floats [n] or [n, classes]; raises ModelFailed, BadOutput or OutOfMemory."""
+        try:
+            answer = self._session.run(self._target, {self._source: matrix.astype(self._dtype, copy=False)})[0]
+        except MemoryError as error:
+            raise OutOfMemory(f"no memory for {len(matrix)} row(s)") from error
+        except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            raise ModelFailed(f"the model raised on {len(matrix)} row(s): {str(error)[:500]}") from error
+        return squeeze(np.asarray(answer), len(matrix))
+
+
+def load_onnx(path: Path, *, device: str, threads: int) -> OnnxModel:
+    """Open a session; raises ModelUnreadable, or RuntimeMissing when the device is not here."""
+    provider = _PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise RuntimeMissing(f"device {device!r} was asked, but this ONNX Runtime has no {provider}")
+    try:
+        session = onnxruntime.InferenceSession(str(path), _options(threads), providers=[provider])
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        raise ModelUnreadable(f"{path.name} cannot be loaded: {str(error)[:500]}") from error
+    source, dtype = _input(session, path.name)
+    return OnnxModel(session, source=source, dtype=dtype, target=_output(session, path.name))
+
+
+def _options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # A spinning pool burns a core between requests, which a pod's CPU limit then takes from serving.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _input(session: Any, name: str) -> tuple[str, Any]:
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type not in _DTYPES or len(inputs[0].shape) != 2:
+        found = ", ".join(f"{item.name}: {item.type} {item.shape}" for item in inputs)
+        raise ModelUnreadable(f"{name} takes ({found}), expected one float matrix [batch, columns]")
+    if isinstance(inputs[0].shape[0], int):
+        rows = inputs[0].shape[0]
+        raise ModelUnreadable(f"{name} takes exactly {rows} row(s) at a time; export it with a dynamic batch dimension")
+    return inputs[0].name, _DTYPES[inputs[0].type]
+
+
+def _output(session: Any, name: str) -> str:
+    floats = [item.name for item in session.get_outputs() if item.type in _DTYPES]
+    if len(floats) == 1:
+        return str(floats[0])
+    if "probabilities" in floats:
+        return "probabilities"
+    found = ", ".join(f"{item.name}: {item.type}" for item in session.get_outputs())
+    raise ModelUnreadable(f"{name} gives ({found}), expected one float tensor (skl2onnx: options={{'zipmap': False}})")

@@ -1,0 +1,93 @@
+"""Runs TorchScript and torch.export files; the only module that imports torch."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelloop_core.inference.arrays import Float32s, Floats
+from modelloop_core.inference.errors import (
+    BadOutput,
+    InferenceError,
+    ModelFailed,
+    ModelUnreadable,
+    OutOfMemory,
+    RuntimeMissing,
+)
+from modelloop_core.inference.output import squeeze
+from modelloop_core.inference.torch_export import load_exported
+from modelloop_core.manifest import ModelFormat
+
+
+class TorchModel:
+    """A frozen program on one device; at most `max_rows` rows go through it at once."""
+
+    def __init__(self, program: Any, device: torch.device, max_rows: int | None = None) -> None:
+        self._program = program
+        self._device = device
+        self._max_rows = max_rows
+
+    def predict(self, matrix: Float32s) -> Floats:
+        """float32 [n, k] to floats [n] or [n, classes]; raises ModelFailed, BadOutput or OutOfMemory."""
+        try:
+            with torch.inference_mode():
+                answer = self._run(torch.from_numpy(matrix).to(self._device))
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemory(f"no memory for {len(matrix)} row(s): {_first_line(error)}") from error
+        except InferenceError:
+            raise
+        except Exception as error:  # a model is foreign code and may raise anything
+            raise ModelFailed(f"the model raised on {len(matrix)} row(s): {_first_line(error)}") from error
+        return squeeze(answer.numpy(force=True), len(matrix))
+
+    def _run(self, inputs: torch.Tensor) -> torch.Tensor:
+        blocks = [inputs] if self._max_rows is None else torch.split(inputs, self._max_rows)
+        answers = [_single(self._program(block)) for block in blocks]
+        return answers[0] if len(answers) == 1 else torch.cat(answers)
+
+
+def load_torch(path: Path, model_format: ModelFormat, *, device: str, threads: int) -> TorchModel:
+    """Load a checked archive; raises ModelUnreadable, or RuntimeMissing when the device is not here."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeMissing("device 'cuda' was asked, but torch sees no GPU in this process")
+    torch.set_num_threads(threads)
+    target = torch.device(device)
+    try:
+        # The tracer warns about shape guards, and torch about TorchScript's age; neither is news to an operator.
+        with torch.inference_mode(), warnings.catch_warnings(action="ignore"):
+            if model_format is ModelFormat.TORCHSCRIPT:
+                load: Any = torch.jit.load  # untyped in torch
+                return TorchModel(_optimised(load(str(path), map_location=target).eval(), device), target)
+            program, max_rows = load_exported(path, target)
+            return TorchModel(program, target, max_rows)
+    except InferenceError:
+        raise
+    except Exception as error:  # torch's readers raise whatever the damage makes them raise
+        raise ModelUnreadable(f"{path.name} cannot be loaded: {_first_line(error)}") from error
+
+
+def _optimised(module: Any, device: str) -> Any:
+    try:
+        module = torch.jit.freeze(module)
+        return torch.jit.optimize_for_inference(module) if device == "cpu" else module
+    except RuntimeError:
+        # Some programs cannot be frozen (submodules called by name, mutation); they run as they are.
+        return module
+
+
+def _single(answer: Any) -> torch.Tensor:
+    if isinstance(answer, torch.Tensor):
+        return answer
+    if isinstance(answer, list | tuple) and len(answer) == 1 and isinstance(answer[0], torch.Tensor):
+        return answer[0]
+    raise BadOutput(f"the model answered with a {type(answer).__name__}; it must return one tensor")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # TorchScript puts the program's own traceback first and the cause last.
+    line = lines[-1] if lines and lines[0].startswith("The following operation failed") else (lines or [""])[0]
+    return f"{type(error).__name__}: {line}"[:500]
