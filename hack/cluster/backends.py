@@ -1,0 +1,143 @@
+"""Which cluster a command means: a person's own, kind where a Docker daemon answers, else ours. It says which."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Protocol
+
+from . import binaries, gateway, images, kind, local, object_store, processes, sweep
+from .kubectl import Kubectl
+from .profiles import ClusterError, Profile
+from .shell import say
+
+
+class Backend(Protocol):
+    """What every kind of cluster can do."""
+
+    def up(self, owner: int | None) -> None:
+        """Make it ready for use."""
+
+    def down(self) -> None:
+        """Remove it."""
+
+    def status(self) -> str:
+        """What runs, for people."""
+
+    def images(self) -> None:
+        """Build the project's images and bring them in."""
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which a shell or a test uses it."""
+
+
+class Local:
+    """hack/cluster's own processes."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def up(self, owner: int | None) -> None:
+        """Start or heal."""
+        local.up(self.profile, owner)
+
+    def down(self) -> None:
+        """Stop and remove all traces."""
+        local.down(self.profile)
+
+    def status(self) -> str:
+        """One line per server that was ever started."""
+        pids = {name: processes.running(self.profile, name) for name in processes.known(self.profile)}
+        lines = [f"{name:26}{f'running (pid {pid})' if pid else 'stopped'}" for name, pid in pids.items()]
+        return (
+            "\n".join(lines)
+            or f"profile {self.profile.name} is down; leftovers: {sweep.leftovers(self.profile) or 'none'}"
+        )
+
+    def images(self) -> None:
+        """Build with buildah, import into containerd."""
+        archives = images.project_archives()
+        if processes.running(self.profile, "containerd"):
+            images.import_all(self.profile, archives)
+        else:
+            say("  containerd is not running: built, not imported")
+
+    def environment(self) -> dict[str, str]:
+        """PATH gets the cache's kubectl and helm first."""
+        if not self.profile.kubeconfig.exists():
+            raise ClusterError(f"profile {self.profile.name} is not up: {self.profile.kubeconfig} does not exist")
+        found = {
+            "KUBECONFIG": str(self.profile.kubeconfig),
+            "MODELLOOP_CONTEXT": self.profile.context,
+            "MODELLOOP_BIN": str(binaries.folder()),
+        }
+        if self.profile.runs_pods:
+            found |= {
+                "MODELLOOP_GATEWAY_URL": gateway.url(self.profile.address),
+                **_store(object_store.access(self.profile)),
+            }
+        return found
+
+
+class External:
+    """A cluster that a person brought, allowed by the name of its context; it is never created or removed."""
+
+    def __init__(self, kubeconfig: Path, context: str) -> None:
+        self.kubectl = Kubectl("kubectl", kubeconfig, context)
+
+    def up(self, owner: int | None) -> None:
+        """Check that it answers."""
+        if owner is not None:
+            raise ClusterError("--owner-pid: this cluster is not ours to take down")
+        self.kubectl("version")
+
+    def down(self) -> None:
+        """Refuse."""
+        raise ClusterError("this cluster is not ours to take down; unset MODELLOOP_CONTEXT to use hack/cluster")
+
+    def status(self) -> str:
+        """Its nodes."""
+        return self.kubectl("get", "nodes", "-o", "wide")
+
+    def images(self) -> None:
+        """Nothing: images are pushed to where that cluster pulls from."""
+        say("  images of an external cluster come from its registry; nothing to do")
+
+    def environment(self) -> dict[str, str]:
+        """What was given."""
+        return {"KUBECONFIG": str(self.kubectl.kubeconfig), "MODELLOOP_CONTEXT": self.kubectl.context}
+
+
+def choose(profile: Profile) -> Backend:
+    """A named context wins, then Docker, then our own; control-plane is always ours."""
+    context, kubeconfig = os.environ.get("MODELLOOP_CONTEXT"), os.environ.get("KUBECONFIG")
+    if context and kubeconfig and not context.startswith("modelloop-"):
+        say(f"cluster: KUBECONFIG, context {context!r}")
+        return External(Path(kubeconfig), context)
+    if profile.runs_pods and kind.docker_answers():
+        say("cluster: kind (a Docker daemon answers)")
+        return kind.Kind()
+    say("cluster: hack/cluster" + ("" if not profile.runs_pods else " (no Docker daemon answers)"))
+    return Local(profile)
+
+
+def shell_lines(environment: dict[str, str]) -> str:
+    """Lines for `eval`."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    folder = environment.get("MODELLOOP_BIN")
+    return "\n".join(lines + ([f'export PATH={shlex.quote(folder)}:"$PATH"'] if folder else []))
+
+
+def as_json(environment: dict[str, str]) -> str:
+    """The same for tests."""
+    return json.dumps(environment, indent=2)
+
+
+def _store(access: object_store.Access) -> dict[str, str]:
+    return {
+        "MODELLOOP_S3_ENDPOINT": access.endpoint,
+        "MODELLOOP_S3_BUCKET": object_store.BUCKET,
+        "AWS_ACCESS_KEY_ID": access.access_key,
+        "AWS_SECRET_ACCESS_KEY": access.secret_key,
+        "AWS_REGION": object_store.REGION,
+    }

@@ -1,0 +1,76 @@
+"""kind, for machines with a Docker daemon: the same charts and names on top of another cluster."""
+
+import shutil
+from pathlib import Path
+
+from . import gateway
+from .kubectl import Kubectl
+from .profiles import ROOT, ClusterError, cache_folder
+from .shell import run, say, succeeds
+
+NAME = "modelloop"
+TARGETS = ("control", "runtime")
+
+
+def docker_answers() -> bool:
+    """Whether there is a daemon; a client alone says nothing."""
+    return shutil.which("docker") is not None and succeeds(
+        ["docker", "version", "--format", "{{.Server.Version}}"], timeout=10
+    )
+
+
+class Kind:
+    """One kind cluster, described by kind-config.yaml."""
+
+    def __init__(self) -> None:
+        self.kubeconfig = cache_folder() / "kind-kubeconfig"
+        self.kubectl = Kubectl("kubectl", self.kubeconfig, f"kind-{NAME}")
+
+    def up(self, owner: int | None) -> None:
+        """Create it unless it is there, then the gateway."""
+        if owner is not None:
+            raise ClusterError("--owner-pid works with hack/cluster only; delete a kind cluster with `down`")
+        for program in ("kind", "kubectl", "helm"):
+            if not shutil.which(program):
+                raise ClusterError(f"Docker answers, but {program} is not installed")
+        if NAME not in run(["kind", "get", "clusters"]).split():
+            run(
+                [
+                    "kind",
+                    "create",
+                    "cluster",
+                    "--config",
+                    ROOT / "kind-config.yaml",
+                    "--wait",
+                    "120s",
+                    "--kubeconfig",
+                    self.kubeconfig,
+                ]
+            )
+        run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig])
+        gateway.install(self.kubectl, "helm", {})
+
+    def down(self) -> None:
+        """Delete the cluster and its kubeconfig."""
+        run(["kind", "delete", "cluster", "--name", NAME, "--kubeconfig", self.kubeconfig])
+        Path(self.kubeconfig).unlink(missing_ok=True)
+
+    def status(self) -> str:
+        """Its nodes."""
+        return self.kubectl("get", "nodes", "-o", "wide")
+
+    def images(self) -> None:
+        """Build with Docker, load into the node."""
+        for target in TARGETS:
+            reference = f"localhost/modelloop/{target}:dev"
+            say(f"  building {reference}")
+            run(["docker", "build", "--target", target, "-t", reference, ROOT], timeout=3600)
+            run(["kind", "load", "docker-image", reference, "--name", NAME])
+
+    def environment(self) -> dict[str, str]:
+        """kind maps the Gateway's NodePort to this machine (kind-config.yaml)."""
+        return {
+            "KUBECONFIG": str(self.kubeconfig),
+            "MODELLOOP_CONTEXT": self.kubectl.context,
+            "MODELLOOP_GATEWAY_URL": gateway.url("127.0.0.1"),
+        }
