@@ -1,0 +1,51 @@
+"""Small vocabulary of API fields: bounded strings, durations, quantities and the rules that go with a type."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_DURATION = r"^([0-9]{1,9}(ms|s|m|h|d))+$"
+_QUANTITY = r"^([0-9]+|[0-9]*\.[0-9]+)([eE][-+]?[0-9]+|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Duration = Annotated[str, Field(max_length=32, pattern=_DURATION)]
+Quantity = Annotated[
+    str, Field(max_length=32, pattern=_QUANTITY, json_schema_extra={"x-kubernetes-int-or-string": True})
+]
+LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a duration like `1h30m` or `250ms`."""
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|s|m|h|d)", duration))
+
+
+def delta(duration: str) -> timedelta:
+    """A duration like `1h30m` as a timedelta."""
+    return timedelta(seconds=seconds(duration))
+
+
+class APIObject(BaseModel):
+    """A part of the resource: frozen, and nothing it does not know is accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def rules(*pairs: tuple[str, str], **extensions: Any) -> dict[str, Any]:
+    """CEL rules of a type, each with the sentence a person gets when it fails."""
+    checks = [{"rule": rule, "message": message} for rule, message in pairs]
+    return {"x-kubernetes-validations": checks, **extensions}
+
+
+def keyed_by(*keys: str) -> dict[str, Any]:
+    """A list that the API server merges by these keys, and in which each key stands once."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+
+
+PASSED_THROUGH: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+"""A Kubernetes type that goes into the pod as it stands; the API server validates it there."""

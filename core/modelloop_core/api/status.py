@@ -1,0 +1,111 @@
+"""`status` of an MLModel: what the operator decided and observed, for people and for its next pass."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from modelloop_core.api.fields import APIObject, keyed_by
+
+HISTORY_LENGTH = 10
+FAILED_VERSIONS_LENGTH = 20
+
+
+class _StatusObject(APIObject):
+    # Status is read back from a newer or older operator too: what is unknown is dropped, never fatal.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class VersionStatus(_StatusObject):
+    """One version that has, or is meant to have, pods."""
+
+    version: str = Field(description="Version in the registry.")
+    readyReplicas: int = Field(default=0, description="Pods that answer.")
+    requestedWeight: int = Field(default=0, ge=0, le=100, description="Share of traffic asked for, in percent.")
+    effectiveWeight: int | None = Field(
+        default=None, ge=0, le=100, description="Share the gateway confirmed, in percent; absent means unknown."
+    )
+    since: str | None = Field(default=None, description="When it took this role (RFC 3339).")
+    warmUntil: str | None = Field(default=None, description="When its pods may leave, if it no longer serves.")
+
+
+class HistoryEntry(_StatusObject):
+    """A version that was live."""
+
+    version: str = Field(description="Version in the registry.")
+    from_: str = Field(alias="from", description="When it went live (RFC 3339).")
+    until: str | None = Field(default=None, description="When it was replaced; absent while it is live.")
+    reason: str = Field(default="", description="Why it went live.")
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class FailedVersion(_StatusObject):
+    """A version that was tried here and refused; not tried again until the pin moves away and back, or by request."""
+
+    version: str = Field(description="Version in the registry.")
+    reason: str = Field(description="One word.")
+    message: str = Field(default="", description="What was found.")
+    at: str = Field(description="When it was refused (RFC 3339).")
+    pin: str | None = Field(default=None, description="spec.version at that time.")
+
+
+class HandledRequest(_StatusObject):
+    """The last command of a person that was obeyed or refused."""
+
+    id: str = Field(description="Identity of the request.")
+    verb: str = Field(default="", description="What was asked.")
+    outcome: str = Field(default="", description="Done or Refused.")
+    message: str = Field(default="", description="Why.")
+    at: str | None = Field(default=None, description="When (RFC 3339).")
+
+
+class Condition(_StatusObject):
+    """A Kubernetes condition."""
+
+    type: str = Field(description="Name of the condition.")
+    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
+    reason: str = Field(description="One word.")
+    message: str = Field(default="", description="A sentence for people.")
+    lastTransitionTime: str = Field(description="When status last changed (RFC 3339).")
+    observedGeneration: int = Field(default=0, description="Generation of the spec it speaks of.")
+
+
+_VERSION_LIST = keyed_by("version")
+
+
+class MLModelStatus(_StatusObject):
+    """What is live, what is being tried, and why it waits."""
+
+    observedGeneration: int = Field(default=0, description="Generation of the spec this status speaks of.")
+    stable: VersionStatus | None = Field(default=None, description="The version that serves.")
+    candidate: VersionStatus | None = Field(default=None, description="The version being brought up or tried.")
+    warm: list[VersionStatus] = Field(
+        default=[],
+        description="Versions that served and whose pods have not left yet.",
+        json_schema_extra=_VERSION_LIST,
+    )
+    history: Annotated[list[HistoryEntry], Field(max_length=HISTORY_LENGTH)] = Field(
+        default=[],
+        description="The last versions that were live, newest last.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    failedVersions: Annotated[list[FailedVersion], Field(max_length=FAILED_VERSIONS_LENGTH)] = Field(
+        default=[], description="Versions that were tried and refused.", json_schema_extra=_VERSION_LIST
+    )
+    handledRequest: HandledRequest | None = Field(default=None, description="The last command that was answered.")
+    conditions: list[Condition] = Field(
+        default=[],
+        description="Ready, CandidateReady, RouteAccepted, Stalled, Reconciling and others.",
+        json_schema_extra=keyed_by("type"),
+    )
+    replicas: int = Field(default=0, description="Pods of the live version (scale).")
+    selector: str = Field(default="", description="Label selector of the live version's pods (scale).")
+    url: str = Field(default="", description="Where to send predictions.")
+    phase: str = Field(default="", description="One word for people; nothing decides by it.")
+    message: str = Field(default="", description="One sentence for people; nothing decides by it.")
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of that type, or None."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)

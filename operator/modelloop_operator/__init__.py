@@ -1,0 +1,1 @@
+"""The operator: observe, decide, commit the decision, render, apply."""

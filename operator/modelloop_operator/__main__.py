@@ -1,0 +1,248 @@
+"""Composes and runs the operator: `python -m modelloop_operator`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import kopf
+from kubernetes.aio import client, config
+from prometheus_client import CollectorRegistry
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+from pydantic import ValidationError
+
+from modelloop_core.api.spec import Registry as RegistryRef
+from modelloop_core.registry import Registry
+from modelloop_core.storage.open import open_store
+from modelloop_operator import handlers, health, logs
+from modelloop_operator.cluster import discovery
+from modelloop_operator.cluster.apply import Applier
+from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.catalogs import Catalogs
+from modelloop_operator.cluster.chronicle import Chronicle
+from modelloop_operator.cluster.commit import Committer
+from modelloop_operator.cluster.credentials import Credentials, Keys
+from modelloop_operator.cluster.kinds import Kind
+from modelloop_operator.cluster.kubernetes_api import KubernetesApi
+from modelloop_operator.cluster.lease import LeaderElection, LeadershipLost
+from modelloop_operator.cluster.observe import Observer
+from modelloop_operator.cluster.pods import Prober
+from modelloop_operator.cluster.port import Cluster, ClusterError
+from modelloop_operator.cluster.work_queue import WorkQueue
+from modelloop_operator.decide.observation import Policy
+from modelloop_operator.loop import Loop, resync, resync_forever
+from modelloop_operator.metrics import Metrics
+from modelloop_operator.naming import MANAGER
+from modelloop_operator.reconcile import Reconciler
+from modelloop_operator.render.predictor import Installation
+from modelloop_operator.settings import Settings
+
+log = logging.getLogger("modelloop_operator")
+
+EXIT_RESTART = 3
+"""Exit code of a process that ends so that a fresh one starts: leadership lost, or the cluster's APIs changed."""
+
+
+def open_registry(ref: RegistryRef, keys: Keys) -> Registry:
+    """A registry as an MLModel names it; clients are shared below, so this is cheap."""
+    store = open_store(
+        ref.uri,
+        endpoint=ref.endpoint,
+        region=ref.region,
+        ca_file=keys.ca_file,
+        access_key=keys.access_key,
+        secret_key=keys.secret_key,
+        session_token=keys.session_token,
+    )
+    return Registry(store)
+
+
+class Operator:
+    """All parts of one process, wired; nothing runs before `run`."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, served: frozenset[Kind]) -> None:
+        self.cluster, self.settings, self.served = cluster, settings, served
+        self.cache = Cache()
+        self.queue: WorkQueue[Key] = WorkQueue(time.monotonic)
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.metrics = Metrics(self.registry)
+        credentials = Credentials(cluster, clock=time.monotonic)
+        self.catalogs = Catalogs(
+            credentials,
+            open_registry,
+            on_change=self.queue.add,
+            clock=time.monotonic,
+            poll_seconds=settings.registry_poll_seconds,
+        )
+        self.loop = Loop(self.queue, self._reconciler(), self.metrics, time.monotonic)
+        self.synced = False
+
+    def _reconciler(self) -> Reconciler:
+        settings, offered = self.settings, discovery.capabilities(self.served)
+        prober = Prober(self.cluster, clock=time.monotonic)
+        return Reconciler(
+            cache=self.cache,
+            catalogs=self.catalogs,
+            observer=Observer(self.cache, self.catalogs, prober, lambda: offered, settings.cluster_name),
+            committer=Committer(self.cluster, self.cache, self.metrics.wrote),
+            applier=Applier(self.cluster, self.cache, self.metrics.wrote),
+            chronicle=Chronicle(self.cluster, self.catalogs, now=_now),
+            installation=Installation(
+                settings.predictor_image,
+                settings.image_pull_policy,
+                settings.predictor_drain_seconds,
+                settings.progress_deadline_seconds,
+            ),
+            policy=Policy(drain=timedelta(seconds=settings.drain_seconds)),
+            metrics=self.metrics,
+            now=_now,
+        )
+
+    def readiness(self) -> str:
+        """What this replica still waits for; a warm standby is ready."""
+        return "" if self.synced else "the first list of all objects"
+
+    async def lead(self, election: LeaderElection) -> None:
+        """Wait for the lease, then act until it is lost."""
+        await election.acquire()
+        log.info("leading", extra={"identity": self.settings.pod_name})
+        self.metrics.leading.set(1)
+        for key in tuple(self.cache.models):
+            self.queue.add(key)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(election.hold())
+            tasks.create_task(self.catalogs.poll())
+            for _ in range(self.settings.workers):
+                tasks.create_task(self.loop.work())
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Run kopf's watches until the process is told to stop."""
+        await kopf.operator(
+            registry=handlers.registry(self.cache, self.queue.add, self.served),
+            standalone=True,
+            clusterwide=not self.settings.namespaces,
+            namespaces=self.settings.namespaces,
+        )
+        stop.set()
+
+    async def run(self) -> int:
+        """Serve until told to stop (0) or until a fresh process is needed (EXIT_RESTART)."""
+        stop = asyncio.Event()
+        settings = self.settings
+        election = LeaderElection(
+            self.cluster,
+            namespace=settings.pod_namespace,
+            name=settings.lease_name,
+            identity=settings.pod_name or f"pid-{os.getpid()}",
+            clock=time.monotonic,
+        )
+        code = 0
+        pages = await health.serve(health.application(self.registry, self.readiness), settings.health_port)
+        try:
+            async with _until(stop) as tasks:
+                tasks.create_task(self.watch(stop))
+                await resync(self.cluster, self.cache, self.served, settings.namespaces, self.queue.add)
+                self.synced = True
+                tasks.create_task(self._repair())
+                tasks.create_task(discovery.watch_for_change(self.cluster, self.served, settings.discovery_seconds))
+                tasks.create_task(self.lead(election))
+        except* (LeadershipLost, discovery.CapabilitiesChanged) as errors:
+            log.warning("restarting", extra={"reason": "; ".join(str(error) for error in _leaves(errors))})
+            code = EXIT_RESTART
+        finally:
+            with contextlib.suppress(ClusterError):
+                await election.release()
+            await pages.cleanup()
+        return code
+
+    async def _repair(self) -> None:
+        await resync_forever(
+            self.cluster,
+            self.cache,
+            tuple(self.served),
+            namespaces=self.settings.namespaces,
+            dirty=self.queue.add,
+            seconds=self.settings.resync_seconds,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _until(stop: asyncio.Event) -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that is cancelled as a whole once `stop` is set."""
+
+    class Stopped(Exception):
+        pass
+
+    async def raise_when_stopped() -> None:
+        await stop.wait()
+        raise Stopped
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(raise_when_stopped())
+            yield tasks
+    except* Stopped:
+        pass
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _api_client() -> client.ApiClient:
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        await config.load_kube_config(client_configuration=configuration)
+    return client.ApiClient(configuration)
+
+
+async def _served(cluster: Cluster) -> frozenset[Kind]:
+    while True:
+        try:
+            return await discovery.served_kinds(cluster)
+        except ClusterError as error:
+            log.warning("waiting for the API server", extra={"error": str(error)})
+            await asyncio.sleep(2)
+
+
+async def run(settings: Settings) -> int:
+    """One operator process from connection to exit code."""
+    async with await _api_client() as api:
+        cluster = KubernetesApi(api, MANAGER)
+        return await Operator(cluster, settings, await _served(cluster)).run()
+
+
+def main() -> int:
+    """Read the settings and run; a bad setting is one line and exit code 2."""
+    logs.configure()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            name = f"MODELLOOP_{fault['loc'][0]}".upper()
+            log.error("bad setting", extra={"setting": name, "error": fault["msg"], "found": str(fault["input"])[:100]})
+        return 2
+    return asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

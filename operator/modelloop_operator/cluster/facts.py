@@ -1,0 +1,145 @@
+"""What the operator keeps of a watched child: a few values, never the whole object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelloop_core.api import KIND
+from modelloop_core.versions import InvalidVersion, Version
+from modelloop_operator.cluster import kinds
+from modelloop_operator.cluster.kinds import Kind
+from modelloop_operator.cluster.ownership import owned_digest, owns
+from modelloop_operator.cluster.port import Object
+from modelloop_operator.naming import MANAGER, VERSION_LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFacts:
+    """Counts of a Deployment; `settled` when its newest template runs in all its pods."""
+
+    desired: int
+    ready: int
+    settled: bool
+    deadline_exceeded: bool
+    replicas_are_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """Backends of an HTTPRoute with their weights, and whether every parent accepted this generation."""
+
+    weights: Mapping[str, int]
+    confirmed: bool
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """The version that a Service's selector picks."""
+
+    version: str
+
+
+Facts = DeploymentFacts | RouteFacts | ServiceFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One object that belongs, or claims to belong, to an MLModel."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    owner: str
+    owner_uid: str
+    version: Version | None
+    digest: str
+    deleting: bool
+    facts: Facts
+    revision: int = field(default=0, compare=False)
+
+
+def child_of(kind: Kind, live: Object) -> Child | None:
+    """The kept part of a live object, or None when no MLModel controls it."""
+    meta = live["metadata"]
+    owners = [ref for ref in meta.get("ownerReferences", ()) if ref.get("kind") == KIND and ref.get("controller")]
+    if not owners:
+        return None
+    return Child(
+        kind=kind,
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        owner=owners[0]["name"],
+        owner_uid=owners[0]["uid"],
+        version=_version(meta.get("labels", {})),
+        digest=owned_digest(live, MANAGER),
+        deleting="deletionTimestamp" in meta,
+        facts=_facts(kind, live),
+        revision=revision_of(live),
+    )
+
+
+def revision_of(live: Object) -> int:
+    """The resourceVersion as a number: Kubernetes lets clients compare those of one kind (KEP-5504)."""
+    text = live["metadata"].get("resourceVersion", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def _version(labels: Mapping[str, str]) -> Version | None:
+    try:
+        return Version.parse(labels[VERSION_LABEL])
+    except (KeyError, InvalidVersion):
+        return None
+
+
+def _facts(kind: Kind, live: Object) -> Facts:
+    if kind == kinds.DEPLOYMENT:
+        return _deployment(live)
+    if kind == kinds.HTTP_ROUTE:
+        return _route(live)
+    if kind == kinds.SERVICE:
+        return ServiceFacts(live.get("spec", {}).get("selector", {}).get(VERSION_LABEL, ""))
+    return None
+
+
+def _deployment(live: Object) -> DeploymentFacts:
+    spec, status = live.get("spec", {}), live.get("status", {})
+    desired = spec.get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    progress: Object = next((c for c in status.get("conditions", ()) if c.get("type") == "Progressing"), {})
+    return DeploymentFacts(
+        desired=desired,
+        ready=status.get("readyReplicas", 0) if current else 0,
+        settled=current and status.get("updatedReplicas", 0) == desired == status.get("replicas", 0),
+        deadline_exceeded=current and progress.get("reason") == "ProgressDeadlineExceeded",
+        replicas_are_ours=owns(live, MANAGER, "spec", "replicas"),
+    )
+
+
+def _route(live: Object) -> RouteFacts:
+    spec = live.get("spec", {})
+    backends = [ref for rule in spec.get("rules", ()) for ref in rule.get("backendRefs", ())]
+    problem = _route_problem(live, len(spec.get("parentRefs", ())))
+    return RouteFacts({ref["name"]: ref.get("weight", 1) for ref in backends}, not problem, problem)
+
+
+def _route_problem(live: Object, declared: int) -> str:
+    parents = live.get("status", {}).get("parents", ())
+    generation = live["metadata"].get("generation", 0)
+    if len({str(parent.get("parentRef")) for parent in parents}) < declared:
+        return f"{declared - len(parents)} of {declared} gateways have not answered for this route; do they exist?"
+    for parent in parents:
+        conditions = {condition["type"]: condition for condition in parent.get("conditions", ())}
+        for kind in ("Accepted", "ResolvedRefs"):
+            found = conditions.get(kind)
+            name = parent.get("parentRef", {}).get("name")
+            if found is None or found.get("observedGeneration", 0) < generation:
+                return f"gateway {name!r} has not taken up the newest route yet"
+            if found["status"] != "True":
+                return (
+                    f"gateway {name!r} says {kind} is {found['status']}: {found.get('reason')}: {found.get('message')}"
+                )
+    return ""

@@ -1,0 +1,146 @@
+"""Gathers what one pass may know of one MLModel: from the cache, and from the API server where that cannot tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field, ValidationError
+
+from modelloop_core.api import REQUEST_ANNOTATION, MLModel
+from modelloop_core.history import Identity
+from modelloop_core.versions import InvalidVersion, Version, VersionRange
+from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.catalogs import Catalogs
+from modelloop_operator.cluster.facts import Child, DeploymentFacts, RouteFacts, ServiceFacts
+from modelloop_operator.cluster.pods import Prober
+from modelloop_operator.cluster.port import Object
+from modelloop_operator.decide.observation import Capabilities, Observation, Pods, Request, Route
+from modelloop_operator.naming import versioned_name
+
+
+class InvalidModel(Exception):
+    """An MLModel that the API server let pass but this operator cannot read; says which field and why."""
+
+
+class _RequestAnnotation(BaseModel):
+    id: str = Field(min_length=1, max_length=64)
+    verb: str = Field(min_length=1, max_length=32)
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Builds observations; reads, never writes."""
+
+    cache: Cache
+    catalogs: Catalogs
+    prober: Prober
+    capabilities: Callable[[], Capabilities]
+    cluster_name: str
+
+    async def observe(self, key: Key) -> Observation | None:
+        """What is true of the MLModel `key`, or None when there is none; raises InvalidModel."""
+        body = self.cache.models.get(key)
+        if body is None:
+            return None
+        model = parse(body)
+        request, problem = _request(model)
+        fresh = request is not None and _unanswered(model, request)
+        source = (model.metadata.namespace, model.spec.registry)
+        mine = [
+            child for child in self.cache.children(key) if child.owner_uid == model.metadata.uid and not child.deleting
+        ]
+        return Observation(
+            model=model,
+            catalog=await self.catalogs.catalog(key, source, fresh=fresh),
+            pods=await self._pods(model, mine),
+            route=_route(model, mine),
+            capabilities=await self._capabilities(model),
+            last_live=await self._last_live(model, source),
+            request=request,
+            request_problem=problem,
+            address=await self.prober.gateway_address(model),
+            foreign=_foreign(self.cache.children(key), model.metadata.uid),
+        )
+
+    def identity(self, model: MLModel) -> Identity:
+        """This MLModel in the registry's history."""
+        meta = model.metadata
+        return Identity(cluster=self.cluster_name, namespace=meta.namespace, name=meta.name, uid=meta.uid)
+
+    async def _pods(self, model: MLModel, mine: list[Child]) -> dict[Version, Pods]:
+        found: dict[Version, Pods] = {}
+        candidate = model.status.candidate.version if model.status.candidate else None
+        for child in mine:
+            if isinstance(child.facts, DeploymentFacts) and child.version is not None:
+                found[child.version] = await self.prober.pods(
+                    model, child.version, child.facts, str(child.version) == candidate
+                )
+        return found
+
+    async def _capabilities(self, model: MLModel) -> Capabilities:
+        known = self.capabilities()
+        if model.spec.serving.device != "cuda":
+            return known
+        return Capabilities(known.gateway_api, known.envoy_gateway, await self.prober.gpu_nodes())
+
+    async def _last_live(self, model: MLModel, source: tuple[str, object]) -> Version | None:
+        if model.status.stable is not None or model.status.candidate is not None:
+            return None
+        return await self.catalogs.last_live((source[0], model.spec.registry), self.identity(model))
+
+
+def parse(body: Object) -> MLModel:
+    """The MLModel, with the checks that the API server cannot make; raises InvalidModel."""
+    try:
+        model = MLModel.parse(body)
+        if model.spec.version is not None:
+            VersionRange.parse(model.spec.version)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidModel(f"{field}: {first['msg']} (found {first['input']!r})") from error
+    except InvalidVersion as error:
+        raise InvalidModel(f"spec.version: {error}") from error
+    return model
+
+
+def _request(model: MLModel) -> tuple[Request | None, str]:
+    text = model.metadata.annotations.get(REQUEST_ANNOTATION)
+    if text is None:
+        return None, ""
+    try:
+        parsed = _RequestAnnotation.model_validate(json.loads(text))
+    except (ValueError, ValidationError):
+        # Its own text is its identity, so that even a broken request is answered once.
+        problem = (
+            f'annotation {REQUEST_ANNOTATION} must be JSON like {{"id": "…", "verb": "refresh"}}, found {text[:100]!r}'
+        )
+        return Request(id=text[:64], verb=""), problem
+    return Request(parsed.id, parsed.verb), ""
+
+
+def _unanswered(model: MLModel, request: Request) -> bool:
+    return model.status.handledRequest is None or model.status.handledRequest.id != request.id
+
+
+def _route(model: MLModel, mine: list[Child]) -> Route | None:
+    name = model.metadata.name
+    if model.spec.traffic.gateway is not None:
+        for child in mine:
+            if isinstance(child.facts, RouteFacts) and child.name == name:
+                return Route(_by_version(child.facts.weights, name, mine), child.facts.confirmed, child.facts.problem)
+    for child in mine:
+        if isinstance(child.facts, ServiceFacts) and child.name == name and child.facts.version:
+            return Route({Version.parse(child.facts.version): 100}, confirmed=True)
+    return None
+
+
+def _by_version(weights: Mapping[str, int], model: str, mine: list[Child]) -> dict[Version, int]:
+    names = {versioned_name(model, child.version): child.version for child in mine if child.version is not None}
+    return {names[service]: weight for service, weight in weights.items() if service in names}
+
+
+def _foreign(children: tuple[Child, ...], uid: str) -> tuple[str, ...]:
+    return tuple(f"{child.kind.kind} {child.name}" for child in children if child.owner_uid != uid)

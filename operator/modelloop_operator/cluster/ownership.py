@@ -1,0 +1,101 @@
+"""Which part of a live object is ours: the fields that server-side apply recorded for our manager.
+
+An apply is skipped when that part equals what is rendered, so a steady state writes nothing; a hand edit takes a
+field away from us (or changes it), the parts differ, and the next apply puts it back.
+Format of `fieldsV1`: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
+_SUFFIXES = {
+    "": Decimal(1), "m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9),
+    "T": Decimal(10**12), "P": Decimal(10**15), "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40), "Pi": Decimal(2**50),
+}  # fmt: skip
+_IDENTITY = ("apiVersion", "kind")
+_NOT_APPLIED = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
+
+
+def owned_digest(live: dict[str, Any], manager: str) -> str:
+    """Digest of the fields of `live` that `manager` applied; equal to `rendered_digest` when nothing is to do."""
+    return _digest(_extract(live, owned_fields(live, manager)))
+
+
+def rendered_digest(rendered: dict[str, Any]) -> str:
+    """Digest of a rendered object, comparable with `owned_digest`."""
+    body = {key: value for key, value in rendered.items() if key not in _IDENTITY}
+    body["metadata"] = {key: value for key, value in rendered["metadata"].items() if key not in _NOT_APPLIED}
+    return _digest(body)
+
+
+def owned_fields(live: dict[str, Any], manager: str) -> dict[str, Any]:
+    """The `fieldsV1` tree that `manager` applied to `live` (not through a subresource); empty when none."""
+    for entry in live.get("metadata", {}).get("managedFields", ()):
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            fields: dict[str, Any] = entry.get("fieldsV1", {})
+            return fields
+    return {}
+
+
+def owns(live: dict[str, Any], manager: str, *path: str) -> bool:
+    """Whether `manager` applied the field at `path` (plain field names)."""
+    tree = owned_fields(live, manager)
+    for name in path:
+        if f"f:{name}" not in tree:
+            return False
+        tree = tree[f"f:{name}"]
+    return True
+
+
+def _extract(value: Any, tree: dict[str, Any]) -> Any:
+    children = {key: subtree for key, subtree in tree.items() if key != "."}
+    if not children:
+        return value
+    if isinstance(value, dict):
+        present = ((key[2:], subtree) for key, subtree in children.items() if key.startswith("f:"))
+        return {name: _extract(value[name], subtree) for name, subtree in present if name in value}
+    if isinstance(value, list):
+        return _extract_items(value, children)
+    return value
+
+
+def _extract_items(items: list[Any], children: dict[str, Any]) -> list[Any]:
+    keyed = [(json.loads(key[2:]), subtree) for key, subtree in children.items() if key.startswith("k:")]
+    values = [json.loads(key[2:]) for key in children if key.startswith("v:")]
+    extracted = []
+    for item in items:
+        if item in values:
+            extracted.append(item)
+        for keys, subtree in keyed:
+            if isinstance(item, dict) and all(item.get(name) == value for name, value in keys.items()):
+                extracted.append(_extract(item, subtree))
+    return extracted
+
+
+def _digest(body: Any) -> str:
+    text = json.dumps(_normal(body), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _normal(value: Any, *, amounts: bool = False) -> Any:
+    """Quantities as numbers, because the API server rewrites `1000m` as `1`; empty parts dropped, as it drops them."""
+    if isinstance(value, dict):
+        parts = {key: _normal(part, amounts=key in ("requests", "limits")) for key, part in value.items()}
+        return {key: part for key, part in parts.items() if part not in (None, [], {}) or value[key] == {}}
+    if isinstance(value, list):
+        return [_normal(item) for item in value]
+    return _amount(value) if amounts else value
+
+
+def _amount(text: Any) -> Any:
+    number = str(text).rstrip("kMGTPimK") if isinstance(text, str | int) else ""
+    suffix = str(text)[len(number) :]
+    try:
+        return str((Decimal(number) * _SUFFIXES[suffix]).normalize())
+    except (ArithmeticError, KeyError):
+        return text

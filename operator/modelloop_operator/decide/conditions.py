@@ -1,0 +1,136 @@
+"""Conditions and the phase word: what people and tools read. Nothing is decided by them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from modelloop_core.api import MLModelStatus
+from modelloop_core.api.status import Condition
+from modelloop_core.versions import Version
+from modelloop_operator.decide.decisions import Adopt, Decision, Promote, Refuse, Start
+from modelloop_operator.decide.observation import Observation
+
+STALLING = frozenset(
+    {
+        "AccessDenied",
+        "BucketNotFound",
+        "InvalidSpec",
+        "NameTaken",
+        "NoVersionInRange",
+        "NoVersions",
+        "SecretInvalid",
+        "SecretNotFound",
+        "StoreUnavailable",
+        "TaskDiffers",
+        "VersionBroken",
+        "VersionFailed",
+        "VersionNotFound",
+    }
+)
+"""Reasons that do not go away by waiting; a person or another system has to act."""
+
+_Verdict = tuple[Literal["True", "False", "Unknown"], str, str]
+
+
+def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now: datetime) -> list[Condition]:
+    """All conditions of an MLModel in a fixed order; a transition time changes only with the status it dates."""
+    verdicts = {
+        "Ready": _ready(status, seen),
+        "CandidateReady": _candidate_ready(status, decision),
+        "RouteAccepted": _route_accepted(status, seen),
+        "DeviceAvailable": _device_available(seen),
+        "Stalled": _stalled(status, seen, decision),
+        "Reconciling": _reconciling(status, seen, decision),
+    }
+    return [_condition(kind, verdict, status, now) for kind, verdict in verdicts.items() if verdict is not None]
+
+
+def phase(status: MLModelStatus, decision: Decision) -> str:
+    """One word for people."""
+    if decision.reason in STALLING and status.stable is None:
+        return "Stalled"
+    if status.candidate is not None:
+        return "Starting" if status.stable is None else "Updating"
+    if status.stable is None:
+        return "Pending"
+    return "Serving" if status.stable.readyReplicas else "Unavailable"
+
+
+def _condition(kind: str, verdict: _Verdict, status: MLModelStatus, now: datetime) -> Condition:
+    value, reason, message = verdict
+    before = status.condition(kind)
+    since = before.lastTransitionTime if before and before.status == value else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Condition(
+        type=kind,
+        status=value,
+        reason=reason,
+        message=message,
+        lastTransitionTime=since,
+        observedGeneration=status.observedGeneration,
+    )
+
+
+def _ready(status: MLModelStatus, seen: Observation) -> _Verdict:
+    if status.stable is None:
+        return "False", "NotServing", "no version serves yet"
+    if status.stable.readyReplicas == 0:
+        return "False", "NoReadyPods", f"{status.stable.version} has no ready pod"
+    if seen.route is None or not (seen.route.confirmed or seen.route.weights):
+        return "False", "NoRoute", "traffic is not routed yet"
+    return "True", "Serving", f"{status.stable.version} serves"
+
+
+def _candidate_ready(status: MLModelStatus, decision: Decision) -> _Verdict | None:
+    if status.candidate is None:
+        return None
+    if isinstance(decision, Start):
+        return "False", "Starting", decision.message
+    return "False", decision.reason, decision.message
+
+
+def _route_accepted(status: MLModelStatus, seen: Observation) -> _Verdict | None:
+    traffic = seen.model.spec.traffic
+    if traffic.gateway is not None and not seen.capabilities.gateway_api:
+        missing = "spec.traffic.gateway needs the Gateway API (gateway.networking.k8s.io/v1); this cluster lacks it"
+        return "False", "GatewayAPIMissing", missing
+    if status.stable is None or seen.route is None:
+        return None
+    if seen.route.confirmed:
+        return "True", "Accepted", "traffic goes where it should"
+    return "False", "NotConfirmed", seen.route.problem
+
+
+def _device_available(seen: Observation) -> _Verdict | None:
+    if seen.model.spec.serving.device != "cuda":
+        return None
+    if seen.capabilities.gpu_nodes:
+        return "True", "NodesFound", "a node offers nvidia.com/gpu"
+    return (
+        "False",
+        "NoGPUNodes",
+        "spec.serving.device is cuda but no node offers nvidia.com/gpu; pods will stay pending",
+    )
+
+
+def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _Verdict:
+    if seen.rejected:
+        return "True", "WriteRejected", seen.rejected
+    if decision.reason in STALLING or isinstance(decision, Refuse):
+        return "True", decision.reason, decision.message
+    live = seen.stable
+    failures = [failed for failed in status.failedVersions if live is None or Version.parse(failed.version) > live]
+    if failures:
+        last = failures[-1]
+        return "True", "VersionFailed", f"{last.version} failed here ({last.reason}): {last.message}"
+    return "False", "Progressing", ""
+
+
+def _reconciling(status: MLModelStatus, seen: Observation, decision: Decision) -> _Verdict | None:
+    first_start = status.stable is None or isinstance(decision, Promote | Adopt)
+    settled = seen.pods and all(pods.settled for pods in seen.pods.values())
+    if not first_start and (settled or status.candidate is not None):
+        return None
+    if decision.reason in STALLING:
+        return None
+    return "True", decision.reason, decision.message

@@ -1,0 +1,129 @@
+"""What one pass saw of one MLModel; everything a decision may depend on, besides the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from modelloop_core.api import MLModel
+from modelloop_core.feature_schema import Task
+from modelloop_core.versions import Version
+
+
+@dataclass(frozen=True)
+class Release:
+    """A complete version in the registry and what its predictions are."""
+
+    version: Version
+    task: Task
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What the registry held when it was last read; `broken` maps folders that are no usable version to why."""
+
+    releases: Mapping[Version, Release]
+    broken: Mapping[Version, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CatalogUnknown:
+    """The registry could not be read: a one-word reason and what was found."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a version's pods do not become ready; `permanent` when trying again cannot help."""
+
+    reason: str
+    message: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True)
+class Pods:
+    """The pods of one version as its Deployment reports them.
+
+    `settled` when the newest template runs everywhere, `reachable` counts pods with ready endpoints (looked up for a
+    ready candidate only), `count_is_ours` while the operator and not an autoscaler sets `desired`.
+    """
+
+    desired: int
+    ready: int
+    settled: bool
+    reachable: int
+    count_is_ours: bool = True
+    deadline_exceeded: bool = False
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where traffic goes now; `confirmed` when every parent accepted exactly this generation."""
+
+    weights: Mapping[Version, int]
+    confirmed: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What this cluster offers."""
+
+    gateway_api: bool = False
+    envoy_gateway: bool = False
+    gpu_nodes: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The operator's own bounds; installed with it, not part of any MLModel."""
+
+    drain: timedelta = timedelta(seconds=30)
+    recheck: timedelta = timedelta(seconds=5)
+    idle: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A person's command by annotation: obeyed once per id."""
+
+    id: str
+    verb: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One MLModel, its children, its registry and the cluster, at one moment.
+
+    `last_live` is the version that the registry's history names for this MLModel; it is read only when status
+    holds no stable version.
+    """
+
+    model: MLModel
+    catalog: Catalog | CatalogUnknown
+    pods: Mapping[Version, Pods] = field(default_factory=dict)
+    route: Route | None = None
+    capabilities: Capabilities = Capabilities()
+    last_live: Version | None = None
+    request: Request | None = None
+    request_problem: str = ""
+    foreign: tuple[str, ...] = ()
+    rejected: str = ""
+    address: str = ""
+
+    @property
+    def stable(self) -> Version | None:
+        """The version that serves, as committed."""
+        block = self.model.status.stable
+        return Version.parse(block.version) if block else None
+
+    @property
+    def candidate(self) -> Version | None:
+        """The version being brought up, as committed."""
+        block = self.model.status.candidate
+        return Version.parse(block.version) if block else None

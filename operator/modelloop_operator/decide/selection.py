@@ -1,0 +1,83 @@
+"""Which version an MLModel should serve: the newest eligible one of its range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelloop_core.versions import Version, VersionRange
+from modelloop_operator.decide.observation import Catalog, CatalogUnknown, Observation
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No version can be chosen, and why."""
+
+    reason: str
+    message: str
+
+
+def select(seen: Observation) -> Version | Nothing:
+    """The newest version that is in range, complete, of the right task, not failed here and not older than stable."""
+    if isinstance(seen.catalog, CatalogUnknown):
+        return Nothing(seen.catalog.reason, seen.catalog.message)
+    wanted = wanted_range(seen)
+    if wanted is not None and wanted.pin is not None:
+        return _pinned(wanted.pin, seen, seen.catalog)
+    floor = seen.stable
+    in_range = [v for v in seen.catalog.releases if (v.prerelease is None if wanted is None else v in wanted)]
+    eligible = [v for v in in_range if not _unfit(v, seen, seen.catalog) and not _older(v, floor, wanted)]
+    if eligible:
+        return max(eligible)
+    return _why_nothing(seen, seen.catalog, wanted, in_range)
+
+
+def wanted_range(seen: Observation) -> VersionRange | None:
+    """The range to choose from: spec.version, else the major that is live, else (None) any release."""
+    text = seen.model.spec.version
+    if text is not None:
+        return VersionRange.parse(text)
+    return VersionRange.within_major(seen.stable) if seen.stable else None
+
+
+def _pinned(pin: Version, seen: Observation, catalog: Catalog) -> Version | Nothing:
+    if pin in catalog.releases:
+        unfit = _unfit(pin, seen, catalog)
+        return unfit or pin
+    if pin in catalog.broken:
+        return Nothing("VersionBroken", f"{pin} cannot be read: {catalog.broken[pin]}")
+    return Nothing("VersionNotFound", f"{pin} is not in the registry; {_what_there_is(catalog)}")
+
+
+def _unfit(version: Version, seen: Observation, catalog: Catalog) -> Nothing | None:
+    task, found = seen.model.spec.task, catalog.releases[version].task
+    if task is not None and found is not task:
+        return Nothing("TaskDiffers", f"{version} is a {found.value} model but spec.task is {task.value}")
+    for failure in seen.model.status.failedVersions:
+        if failure.version == str(version):
+            return Nothing("VersionFailed", f"{version} failed here ({failure.reason}): {failure.message}")
+    return None
+
+
+def _older(version: Version, floor: Version | None, wanted: VersionRange | None) -> bool:
+    # A range that excludes what is live asks for another one, so "older" is no objection then.
+    return floor is not None and version < floor and (wanted is None or floor in wanted)
+
+
+def _why_nothing(
+    seen: Observation, catalog: Catalog, wanted: VersionRange | None, in_range: list[Version]
+) -> Version | Nothing:
+    if seen.stable is not None and (wanted is None or seen.stable in wanted):
+        return seen.stable
+    reasons = [unfit for version in sorted(in_range, reverse=True) if (unfit := _unfit(version, seen, catalog))]
+    if reasons:
+        return reasons[0]
+    if not catalog.releases:
+        return Nothing("NoVersions", f"the registry has no complete version; {_what_there_is(catalog)}")
+    return Nothing("NoVersionInRange", f"no version is in {seen.model.spec.version!r}; {_what_there_is(catalog)}")
+
+
+def _what_there_is(catalog: Catalog) -> str:
+    newest = ", ".join(str(version) for version in sorted(catalog.releases, reverse=True)[:5])
+    broken = "; ".join(f"{version}: {why}" for version, why in sorted(catalog.broken.items(), reverse=True)[:2])
+    there_is = f"it has {newest}" if newest else "publish one with `modelloop publish`"
+    return f"{there_is}; unusable: {broken}" if broken else there_is

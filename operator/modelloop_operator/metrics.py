@@ -1,0 +1,65 @@
+"""The operator's Prometheus metrics; the registry is passed in."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from modelloop_core.api import MLModel
+from modelloop_operator.cluster.cache import Key
+from modelloop_operator.cluster.kinds import Kind
+from modelloop_operator.decide.decisions import Decision
+
+
+class Metrics:
+    """Counters and gauges with few labels: none names a single model."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.passes = Counter("modelloop_operator_passes_total", "Passes by outcome.", ["outcome"], registry=registry)
+        self.pass_seconds = Histogram("modelloop_operator_pass_seconds", "Time of one pass.", registry=registry)
+        self.waited = Histogram(
+            "modelloop_operator_queue_wait_seconds", "Time from an event to the pass it asked for.", registry=registry
+        )
+        self.queue = Gauge("modelloop_operator_queue_length", "MLModels that wait for a pass.", registry=registry)
+        self.leading = Gauge("modelloop_operator_leading", "1 while this replica acts.", registry=registry)
+        self._decisions = Counter(
+            "modelloop_operator_decisions_total",
+            "Decisions by kind and reason.",
+            ["decision", "reason"],
+            registry=registry,
+        )
+        self._writes = Counter(
+            "modelloop_operator_writes_total",
+            "Writes to the API server by verb and kind.",
+            ["verb", "kind"],
+            registry=registry,
+        )
+        self._models = Gauge("modelloop_operator_models", "MLModels by phase.", ["phase"], registry=registry)
+        self._phases: dict[Key, str] = {}
+
+    def decided(self, decision: Decision) -> None:
+        """Count one decision."""
+        self._decisions.labels(type(decision).__name__, decision.reason).inc()
+
+    def wrote(self, verb: str, kind: Kind) -> None:
+        """Count one write."""
+        self._writes.labels(verb, kind.kind).inc()
+
+    def observed(self, model: MLModel) -> None:
+        """Note the phase of an MLModel."""
+        key = (model.metadata.namespace, model.metadata.name)
+        if self._phases.get(key) != model.status.phase:
+            self._phases[key] = model.status.phase
+            self._count()
+
+    def forget(self, key: Key) -> None:
+        """An MLModel is gone."""
+        if self._phases.pop(key, None) is not None:
+            self._count()
+
+    def _count(self) -> None:
+        tally = Tally(self._phases.values())
+        self._models.clear()
+        for phase, count in tally.items():
+            self._models.labels(phase).set(count)

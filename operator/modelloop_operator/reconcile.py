@@ -1,0 +1,129 @@
+"""One pass over one MLModel: observe, decide, commit the decision, then make the children so.
+
+The order is the safety: what was decided is in `status` (written at the resourceVersion it was decided on) before
+anything acts on it. A crash after the commit repeats the writes, never the decision; a stale observation or a deposed
+leader fails at the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from modelloop_core.api import MLModel, MLModelStatus
+from modelloop_core.versions import Version
+from modelloop_operator.cluster.apply import Applier, NameTaken
+from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.catalogs import Catalogs
+from modelloop_operator.cluster.chronicle import Chronicle
+from modelloop_operator.cluster.commit import Committer
+from modelloop_operator.cluster.observe import InvalidModel, Observer
+from modelloop_operator.cluster.port import Rejected
+from modelloop_operator.decide.decisions import Decision, Wait
+from modelloop_operator.decide.observation import Observation, Policy
+from modelloop_operator.decide.serving import decide, floor_of
+from modelloop_operator.decide.status import next_status
+from modelloop_operator.metrics import Metrics
+from modelloop_operator.naming import selector
+from modelloop_operator.render.children import Replicas, children
+from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.traffic import url
+
+log = logging.getLogger(__name__)
+
+_REJECTED_RECHECK_SECONDS = 30.0
+
+
+@dataclass
+class Reconciler:
+    """Brings MLModels to where their spec wants them, one move per pass."""
+
+    cache: Cache
+    catalogs: Catalogs
+    observer: Observer
+    committer: Committer
+    applier: Applier
+    chronicle: Chronicle
+    installation: Installation
+    policy: Policy
+    metrics: Metrics
+    now: Callable[[], datetime]
+    _rejections: dict[Key, str] = field(default_factory=dict)
+    _uids: dict[Key, str] = field(default_factory=dict)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; returns in how many seconds to look again, or None when the MLModel is gone."""
+        try:
+            seen = await self.observer.observe(key)
+        except InvalidModel as error:
+            await self.committer.mark_invalid(self.cache.models[key], str(error), self.now())
+            return self.policy.idle.total_seconds()
+        if seen is None or seen.model.metadata.deletionTimestamp is not None:
+            self._forget(key)
+            return None
+        seen = replace(seen, rejected=self._rejections.get(key, ""))
+        decision = decide(seen, self.now(), self.policy)
+        model = await self._commit(seen, decision)
+        seconds = await self._act(key, seen, model, decision)
+        await self.chronicle.write(model, self.observer.identity(model))
+        return seconds
+
+    async def _commit(self, seen: Observation, decision: Decision) -> MLModel:
+        status = _addressed(seen, next_status(seen, decision, self.now()))
+        committed = await self.committer.commit(seen.model, status)
+        self.metrics.decided(decision)
+        self.metrics.observed(committed)
+        self._uids[committed.metadata.namespace, committed.metadata.name] = committed.metadata.uid
+        if not isinstance(decision, Wait):
+            await self.chronicle.tell(committed, decision)
+        return committed
+
+    async def _act(self, key: Key, seen: Observation, model: MLModel, decision: Decision) -> float:
+        if seen.foreign:
+            return self.policy.recheck.total_seconds()
+        wanted = children(model, self.installation, seen.capabilities, _replicas(seen, model))
+        try:
+            await self.applier.apply(model, wanted)
+            await self.applier.prune(model, wanted)
+        except (Rejected, NameTaken) as error:
+            return self._remember_rejection(key, str(error))
+        self._rejections.pop(key, None)
+        return decision.recheck.total_seconds() if isinstance(decision, Wait) else 0.0
+
+    def _remember_rejection(self, key: Key, message: str) -> float:
+        """The next pass puts it into status; it is tried again now and then, because the cause lies outside."""
+        told = self._rejections.get(key) == message
+        self._rejections[key] = message
+        log.warning("child refused", extra={"model": "/".join(key), "error": message})
+        return _REJECTED_RECHECK_SECONDS if told else 0.0
+
+    def _forget(self, key: Key) -> None:
+        self.catalogs.release(key)
+        self.metrics.forget(key)
+        self._rejections.pop(key, None)
+        self.chronicle.forget(self._uids.pop(key, ""))
+
+
+def _addressed(seen: Observation, status: MLModelStatus) -> MLModelStatus:
+    name = seen.model.metadata.name
+    labels = selector(name, Version.parse(status.stable.version)) if status.stable else {}
+    text = ",".join(f"{label}={value}" for label, value in labels.items())
+    return status.model_copy(update={"url": url(seen.model, seen.address), "selector": text})
+
+
+def _replicas(seen: Observation, model: MLModel) -> dict[Version, Replicas]:
+    """Pod counts to render; one that an autoscaler has not taken over yet is kept, because dropping it would mean 1."""
+    after = replace(seen, model=model)
+    blocks = [block for block in (model.status.stable, model.status.candidate, *model.status.warm) if block]
+    counts = {}
+    for version in (Version.parse(block.version) for block in blocks):
+        fewest, pods = floor_of(version, after), seen.pods.get(version)
+        if model.spec.serving.autoscaling is None:
+            counts[version] = Replicas(model.spec.replicas, fewest)
+        elif pods is None:
+            counts[version] = Replicas(fewest, fewest)
+        else:
+            counts[version] = Replicas(pods.desired if pods.count_is_ours else None, fewest)
+    return counts

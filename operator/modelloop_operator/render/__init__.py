@@ -1,0 +1,1 @@
+"""Pure builders: spec and committed status in, Kubernetes objects out."""

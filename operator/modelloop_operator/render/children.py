@@ -1,0 +1,58 @@
+"""Everything an MLModel owns, as a pure function of its spec, its committed status and what the cluster offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelloop_core.api import MLModel
+from modelloop_core.versions import Version
+from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.naming import Object
+from modelloop_operator.render import predictor, traffic
+from modelloop_operator.render.predictor import Installation
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Pod counts of one version: `fixed` is None once an autoscaler owns the count; `fewest` bounds it below."""
+
+    fixed: int | None
+    fewest: int
+
+
+def children(
+    model: MLModel, installation: Installation, capabilities: Capabilities, replicas: Mapping[Version, Replicas]
+) -> list[Object]:
+    """All children in the order to apply them: pods and Services first, routes to them last."""
+    status = model.status
+    blocks = [block for block in (status.stable, status.candidate, *status.warm) if block is not None]
+    versions = [Version.parse(block.version) for block in blocks]
+    stable = Version.parse(status.stable.version) if status.stable else None
+    rendered: list[Object | None] = [predictor.service_account(model)] if versions else []
+    for version in versions:
+        rendered += _version_children(model, version, installation, replicas[version])
+    if stable is not None:
+        rendered += _traffic_children(model, stable, capabilities)
+    return [child for child in rendered if child is not None]
+
+
+def _version_children(
+    model: MLModel, version: Version, installation: Installation, count: Replicas
+) -> list[Object | None]:
+    return [
+        predictor.deployment(model, version, installation, count.fixed),
+        predictor.version_service(model, version),
+        predictor.disruption_budget(model, version),
+        predictor.autoscaler(model, version, count.fewest),
+    ]
+
+
+def _traffic_children(model: MLModel, stable: Version, capabilities: Capabilities) -> list[Object | None]:
+    routed = capabilities.gateway_api
+    return [
+        traffic.retry_policy(model, capabilities) if routed else None,
+        traffic.http_route(model, {stable: 100}) if routed else None,
+        traffic.stable_service(model, stable),
+        traffic.ingress(model),
+    ]

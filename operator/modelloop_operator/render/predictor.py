@@ -1,0 +1,204 @@
+"""The children of one live version: Deployment, Service, disruption budget, autoscaler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelloop_core.api import MLModel
+from modelloop_core.api.fields import seconds
+from modelloop_core.versions import Version
+from modelloop_core.wire.environment import PREDICT_PORT, PredictorEnvironment
+from modelloop_operator.naming import Object, labels, metadata, selector, versioned_name
+from modelloop_operator.render.pods import CA_FOLDER, volume_mounts, volumes, with_placement
+
+PROGRESS_DEADLINE_SECONDS = 600
+PRESTOP_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What every predictor of this installation shares."""
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+    drain_seconds: int = 25
+    progress_deadline_seconds: int = PROGRESS_DEADLINE_SECONDS
+
+
+def deployment(model: MLModel, version: Version, installation: Installation, replicas: int | None) -> Object:
+    """The Deployment of one version; without `replicas` the autoscaler owns the count."""
+    spec: Object = {
+        "selector": {"matchLabels": selector(model.metadata.name, version)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "revisionHistoryLimit": 2,
+        "progressDeadlineSeconds": installation.progress_deadline_seconds,
+        "template": _template(model, version, installation),
+    }
+    if replicas is not None:
+        spec["replicas"] = replicas
+    name = versioned_name(model.metadata.name, version)
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(model, name, version), "spec": spec}
+
+
+def version_service(model: MLModel, version: Version) -> Object:
+    """The Service of one version, for routes with weights."""
+    return service(model, versioned_name(model.metadata.name, version), version, own=True)
+
+
+def service(model: MLModel, name: str, version: Version, *, own: bool) -> Object:
+    """A Service to the pods of one version; `own` when it leaves together with that version."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(model, name, version if own else None),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector(model.metadata.name, version),
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}],
+        },
+    }
+
+
+def disruption_budget(model: MLModel, version: Version) -> Object:
+    """Nodes are drained one pod of a version at a time."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(model, versioned_name(model.metadata.name, version), version),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": selector(model.metadata.name, version)},
+        },
+    }
+
+
+def autoscaler(model: MLModel, version: Version, fewest: int) -> Object | None:
+    """The HorizontalPodAutoscaler of one version, never below `fewest` pods."""
+    scaling = model.spec.serving.autoscaling
+    if scaling is None:
+        return None
+    name = versioned_name(model.metadata.name, version)
+    target = {"type": "Utilization", "averageUtilization": scaling.targetCPUUtilization}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(model, name, version),
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": fewest,
+            "maxReplicas": scaling.maxReplicas,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        },
+    }
+
+
+def service_account(model: MLModel) -> Object | None:
+    """A service account without rights or token, unless the spec names one."""
+    if model.spec.serving.pod.serviceAccountName is not None:
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(model, model.metadata.name),
+        "automountServiceAccountToken": False,
+    }
+
+
+def _template(model: MLModel, version: Version, installation: Installation) -> Object:
+    pod = model.spec.serving.pod
+    name = model.metadata.name
+    template_metadata: Object = {"labels": {**pod.labels, **labels(name, version)}}
+    if pod.annotations:
+        template_metadata["annotations"] = dict(pod.annotations)
+    spec: Object = {
+        "serviceAccountName": pod.serviceAccountName or name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": PRESTOP_SECONDS + installation.drain_seconds + 5,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "runAsGroup": 65534,
+            "fsGroup": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(model, version, installation)],
+        "volumes": volumes(model),
+    }
+    return {"metadata": template_metadata, "spec": with_placement(spec, model, version)}
+
+
+def _container(model: MLModel, version: Version, installation: Installation) -> Object:
+    return {
+        "name": "predictor",
+        "image": model.spec.serving.image or installation.image,
+        "imagePullPolicy": installation.pull_policy,
+        "command": ["python", "-m", "modelloop_predictor"],
+        "env": _environment(model, version, installation),
+        "ports": [{"name": "http", "containerPort": PREDICT_PORT, "protocol": "TCP"}],
+        "resources": _resources(model),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # A model may take minutes to fetch: liveness begins when start-up is over, start-up waits ten minutes.
+        "startupProbe": _probe("/healthz", period=2, failures=300),
+        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        "readinessProbe": _probe("/readyz", period=2, failures=2),
+        "lifecycle": {"preStop": {"sleep": {"seconds": PRESTOP_SECONDS}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": volume_mounts(model),
+    }
+
+
+def _probe(path: str, *, period: int, failures: int) -> Object:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": 2,
+        "failureThreshold": failures,
+    }
+
+
+def _resources(model: MLModel) -> Object:
+    resources = model.spec.serving.resources
+    limits = dict(resources.limits)
+    if model.spec.serving.device == "cuda":
+        limits.setdefault("nvidia.com/gpu", "1")
+    return {"requests": dict(resources.requests), "limits": limits}
+
+
+def _environment(model: MLModel, version: Version, installation: Installation) -> list[Object]:
+    registry, serving = model.spec.registry, model.spec.serving
+    settings = PredictorEnvironment(
+        registry_uri=registry.uri,
+        registry_endpoint=registry.endpoint,
+        registry_region=registry.region,
+        registry_ca_file=f"{CA_FOLDER}/ca.crt" if registry.caSecretName else None,
+        model_version=str(version),
+        model_namespace=model.metadata.namespace,
+        model_name=model.metadata.name,
+        task=model.spec.task.value if model.spec.task else None,
+        device=serving.device,
+        timeout_seconds=seconds(serving.timeout),
+        entity_key=serving.entityKey,
+        drain_seconds=float(installation.drain_seconds),
+    )
+    declared = [{"name": name, "value": value} for name, value in sorted(settings.to_environ().items())]
+    added = [entry.model_dump(exclude_none=True) for entry in serving.pod.env]
+    return [*declared, *_credentials(registry.secretName), *added]
+
+
+def _credentials(secret: str | None) -> list[Object]:
+    if secret is None:
+        return []
+    keys = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS_SESSION_TOKEN": True}
+    return [
+        {
+            "name": key,
+            "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **({"optional": True} if optional else {})}},
+        }
+        for key, optional in keys.items()
+    ]
