@@ -33,6 +33,9 @@ class FileEntry(_Value):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0)
 
+    def __str__(self) -> str:
+        return f"{self.size} bytes with sha256 {self.sha256}"
+
 
 class Lineage(_Value):
     """Where a version came from; all optional, for a model brought by hand."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import total_ordering
 
 import semver
@@ -60,6 +61,36 @@ class Version:
     def served_name(self) -> str:
         """The form answers carry (`v1.2.3`)."""
         return f"v{self}"
+
+
+class Bump(StrEnum):
+    """Which number a new version raises: changed signature, other model, same training on newer data."""
+
+    MAJOR = "major"
+    MINOR = "minor"
+    PATCH = "patch"
+
+
+FIRST = Version(1, 0, 0)
+
+
+def next_version(taken: Iterable[Version], bump: Bump, after: Version | None = None) -> Version:
+    """The free number that follows `after` (default: the newest release) by `bump`; 1.0.0 when there is none.
+
+    A minor stays within the major of `after`, a patch within its minor, and the result is newer than all there.
+    """
+    releases = sorted(Version(*version.release) for version in taken if version.prerelease is None)
+    if after is None and not releases:
+        return FIRST
+    base = Version(*after.release) if after else releases[-1]
+    match bump:
+        case Bump.MAJOR:
+            return Version(max([base, *releases]).major + 1, 0, 0)
+        case Bump.MINOR:
+            return Version(base.major, max(v for v in [base, *releases] if v.major == base.major).minor + 1, 0)
+        case Bump.PATCH:
+            newest = max(v for v in [base, *releases] if v.release[:2] == base.release[:2])
+            return Version(base.major, base.minor, newest.patch + 1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from modelloop_core.storage.keys import RESERVED, check_key, check_prefix
 from modelloop_core.storage.port import AccessDenied, AlreadyExists, InvalidKey, NotFound, ObjectInfo, StoreError
 
 _BLOCK = 1 << 20
+_LINK_ATTEMPTS = 10
 
 
 class DirectoryStore:
@@ -40,14 +41,9 @@ class DirectoryStore:
     def create(self, key: str, body: bytes | Path) -> None:
         """Write a new object atomically and durably; raises AlreadyExists and writes nothing if there is one."""
         path = self._path(key)
-        _make_folder(path.parent)
-        with _translated(f"cannot create {str(path)!r}"):
-            scratch = path.parent / f"{RESERVED}{secrets.token_hex(8)}"
-            try:
-                _write(scratch, body)
-                _link(scratch, path)
-            finally:
-                scratch.unlink(missing_ok=True)
+        _make_folder(self.root)
+        with _translated(f"cannot create {str(path)!r}"), _scratch(self.root, body) as scratch:
+            _link(scratch, path)
             _sync_folder(path.parent)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -74,6 +70,16 @@ class DirectoryStore:
         path = self._path(key)
         with _translated(f"cannot delete {str(path)!r}", absent=lambda: None):
             path.unlink()
+            self._drop_empty_folders(path.parent)
+
+    def _drop_empty_folders(self, folder: Path) -> None:
+        # As in S3, where a folder is nothing but the objects in it.
+        while folder != self.root:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[BinaryIO]:
@@ -117,6 +123,16 @@ def _make_folder(folder: Path) -> None:
             raise StoreError(f"cannot make the folder {str(folder)!r}: a file is in its place") from error
 
 
+@contextmanager
+def _scratch(root: Path, body: bytes | Path) -> Iterator[Path]:
+    path = root / f"{RESERVED}{secrets.token_hex(8)}"
+    try:
+        _write(path, body)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _write(path: Path, body: bytes | Path) -> None:
     with path.open("xb") as file:
         if isinstance(body, bytes):
@@ -129,16 +145,23 @@ def _write(path: Path, body: bytes | Path) -> None:
 
 
 def _link(scratch: Path, path: Path) -> None:
-    try:
-        # A hard link fails when the name is taken, so that of two writers exactly one succeeds.
-        path.hardlink_to(scratch)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise StoreError(
-            f"cannot create {str(path)!r}: this file system makes no hard links ({error.strerror}); "
-            "use a local folder or an s3:// address"
-        ) from error
+    for attempts_left in reversed(range(_LINK_ATTEMPTS)):
+        _make_folder(path.parent)
+        try:
+            # A hard link fails when the name is taken, so that of two writers exactly one succeeds.
+            return path.hardlink_to(scratch)
+        except FileExistsError:
+            raise
+        except FileNotFoundError:
+            # A `delete` beside us dropped the folder between the two steps.
+            if not attempts_left:
+                raise
+        except OSError as error:
+            raise StoreError(
+                f"cannot create {str(path)!r}: no hard link could be made ({error.strerror}); "
+                "use a folder on a local file system, or an s3:// address"
+            ) from error
+    return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelloop_core.versions import InvalidVersion, Version, VersionRange
+from modelloop_core.versions import Bump, InvalidVersion, Version, VersionRange, next_version
 
 numbers = st.integers(min_value=0, max_value=30)
 identifiers = st.one_of(numbers.map(str), st.sampled_from(["alpha", "beta", "candidate", "rc-1", "0a"]))
@@ -148,3 +148,29 @@ def _parse(text: str) -> VersionRange | None:
         return VersionRange.parse(text)
     except InvalidVersion:
         return None
+
+
+@pytest.mark.parametrize(
+    ("taken", "bump", "after", "expected"),
+    [
+        ([], Bump.MINOR, None, "1.0.0"),
+        (["1.0.0"], Bump.MINOR, None, "1.1.0"),
+        (["1.0.0", "1.9.4"], Bump.PATCH, None, "1.9.5"),
+        (["1.0.0", "2.3.1"], Bump.MAJOR, None, "3.0.0"),
+        (["1.0.0", "1.4.0", "2.3.1"], Bump.MINOR, "1.0.0", "1.5.0"),
+        (["1.4.0", "1.4.7", "1.5.0"], Bump.PATCH, "1.4.0", "1.4.8"),
+        (["1.0.0", "2.0.0"], Bump.MAJOR, "1.0.0", "3.0.0"),
+        (["1.0.0", "1.1.0-candidate.1"], Bump.MINOR, None, "1.1.0"),
+        (["3.0.0-rc.1"], Bump.MINOR, None, "1.0.0"),
+    ],
+)
+def test_the_next_version(taken: list[str], bump: Bump, after: str | None, expected: str) -> None:
+    start = Version.parse(after) if after else None
+    assert str(next_version(map(Version.parse, taken), bump, start)) == expected
+
+
+@given(st.lists(versions, max_size=6), st.sampled_from(Bump), st.none() | versions)
+def test_the_next_version_is_free_and_newer(taken: list[Version], bump: Bump, after: Version | None) -> None:
+    found = next_version(taken, bump, after)
+    assert found not in taken
+    assert after is None or found > after
