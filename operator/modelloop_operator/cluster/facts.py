@@ -27,9 +27,10 @@ class DeploymentFacts:
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """Backends of an HTTPRoute with their weights, and whether every parent accepted this generation."""
+    """Backends of an HTTPRoute with weights; `accepted` by every parent at some time, `confirmed` as it is now."""
 
     weights: Mapping[str, int]
+    accepted: bool
     confirmed: bool
     problem: str
 
@@ -122,13 +123,18 @@ def _deployment(live: Object) -> DeploymentFacts:
 def _route(live: Object) -> RouteFacts:
     spec = live.get("spec", {})
     backends = [ref for rule in spec.get("rules", ()) for ref in rule.get("backendRefs", ())]
-    problem = _route_problem(live, len(spec.get("parentRefs", ())))
-    return RouteFacts({ref["name"]: ref.get("weight", 1) for ref in backends}, not problem, problem)
+    declared, generation = len(spec.get("parentRefs", ())), live["metadata"].get("generation", 0)
+    problem = _route_problem(live, declared, generation)
+    return RouteFacts(
+        weights={ref["name"]: ref.get("weight", 1) for ref in backends},
+        accepted=not _route_problem(live, declared, 0),
+        confirmed=not problem,
+        problem=problem,
+    )
 
 
-def _route_problem(live: Object, declared: int) -> str:
+def _route_problem(live: Object, declared: int, generation: int) -> str:
     parents = live.get("status", {}).get("parents", ())
-    generation = live["metadata"].get("generation", 0)
     if len({str(parent.get("parentRef")) for parent in parents}) < declared:
         return f"{declared - len(parents)} of {declared} gateways have not answered for this route; do they exist?"
     for parent in parents:

@@ -130,7 +130,9 @@ def _route(model: MLModel, mine: list[Child]) -> Route | None:
     if model.spec.traffic.gateway is not None:
         for child in mine:
             if isinstance(child.facts, RouteFacts) and child.name == name:
-                return Route(_by_version(child.facts.weights, name, mine), child.facts.confirmed, child.facts.problem)
+                facts = child.facts
+                weights = _by_version(facts.weights, name, mine)
+                return Route(weights, facts.confirmed, facts.problem, facts.accepted)
     for child in mine:
         if isinstance(child.facts, ServiceFacts) and child.name == name and child.facts.version:
             return Route({Version.parse(child.facts.version): 100}, confirmed=True)

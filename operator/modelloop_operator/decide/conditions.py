@@ -76,8 +76,10 @@ def _ready(status: MLModelStatus, seen: Observation) -> _Verdict:
         return "False", "NotServing", "no version serves yet"
     if status.stable.readyReplicas == 0:
         return "False", "NoReadyPods", f"{status.stable.version} has no ready pod"
-    if seen.route is None or not (seen.route.confirmed or seen.route.weights):
+    if seen.route is None:
         return "False", "NoRoute", "traffic is not routed yet"
+    if not seen.route.accepted:
+        return "False", "RouteNotAccepted", seen.route.problem
     return "True", "Serving", f"{status.stable.version} serves"
 
 

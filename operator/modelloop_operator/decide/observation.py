@@ -63,11 +63,12 @@ class Pods:
 
 @dataclass(frozen=True)
 class Route:
-    """Where traffic goes now; `confirmed` when every parent accepted exactly this generation."""
+    """Where traffic goes: `accepted` when every gateway took the route once, `confirmed` when in its newest form."""
 
     weights: Mapping[Version, int]
     confirmed: bool
     problem: str = ""
+    accepted: bool = True
 
 
 @dataclass(frozen=True)
