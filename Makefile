@@ -1,0 +1,85 @@
+# Bare `make` prints the targets. Each target does the set-up that it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -q
+READY := .venv/.ready
+CODE := core operator services cli hack examples tests bench
+PACKAGES := core operator services/predictor cli
+
+help: ## Print this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-18s\033[0m %s\n", $$1, $$2}'
+
+$(READY): requirements/dev.txt pyproject.toml hack/setup
+	@hack/setup
+
+setup: $(READY) ## Make .venv with every pinned dependency (installs python3-venv by apt where it may)
+
+demo: images ## The main job: a cluster, a real model served on it, swapped and attacked under live traffic
+	@$(PY) -m hack.demo
+
+demo-down: $(READY) ## End the demo; the cluster stays
+	@$(PY) -m hack.demo --down
+
+test: $(READY) ## All checks and all four layers of tests; says what ran
+	@hack/test
+
+lint: $(READY) ## Style, types, import contracts, generated files
+	@.venv/bin/ruff check $(CODE)
+	@.venv/bin/ruff format --check --quiet $(CODE)
+	@.venv/bin/mypy $(PACKAGES) hack
+	@.venv/bin/lint-imports
+	@$(PY) hack/generate_crds.py --check
+
+unit: $(READY) ## Unit tests: nothing needed
+	@$(PYTEST) tests/unit
+
+contract: binaries ## Contract tests: files, subprocesses, a local object store
+	@PATH="$$($(PY) -m hack.cluster build):$$PATH" $(PYTEST) tests/contract
+
+cluster-tests: binaries ## Tests on a real API server with controllers and fake nodes
+	@$(PY) -m hack.cluster up --profile control-plane >/dev/null
+	@$(PYTEST) tests/cluster
+
+e2e: images ## Tests on real pods behind a real gateway
+	@$(PYTEST) tests/e2e
+
+format: $(READY) ## Rewrite the code in the house's format
+	@.venv/bin/ruff check --fix --quiet $(CODE) || true
+	@.venv/bin/ruff format --quiet $(CODE)
+
+golden: $(READY) ## Rewrite the golden files of the renderers
+	@MODELLOOP_GOLDEN=1 $(PYTEST) tests/unit/operator
+
+crds: $(READY) ## Rewrite crds/ and the chart's copy from the pydantic types
+	@$(PY) hack/generate_crds.py
+
+lock: $(READY) ## Pin every version in requirements/*.txt anew
+	@requirements/lock
+
+binaries: $(READY) ## Build the cluster's programs into the cache (about 9 minutes the first time)
+	@$(PY) -m hack.cluster build >/dev/null
+
+cluster: $(READY) ## A real cluster: kind where Docker answers, else plain processes on this machine
+	@$(PY) -m hack.cluster up
+
+cluster-down: $(READY) ## Take the clusters down and leave nothing behind
+	@$(PY) -m hack.cluster down --profile node
+	@$(PY) -m hack.cluster down --profile control-plane
+
+cluster-status: $(READY) ## What runs
+	@$(PY) -m hack.cluster status --profile node
+	@$(PY) -m hack.cluster status --profile control-plane
+
+images: cluster ## Build the two images and bring them into the cluster
+	@$(PY) -m hack.cluster images
+
+bench: bench-operator ## All benches
+
+bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
+	@$(PY) -m bench.operator
+
+.PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds lock binaries cluster \
+	cluster-down cluster-status images bench bench-operator
