@@ -12,6 +12,7 @@ import pytest
 from modelloop_core.storage.directory import DirectoryStore
 from modelloop_core.storage.port import ObjectStore
 from modelloop_core.storage.s3 import S3Store
+from support.memory_store import MemoryStore
 from support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, run_s3_server
 
 
@@ -58,6 +59,10 @@ def place(request: pytest.FixtureRequest) -> Place:
     return found
 
 
-@pytest.fixture
-def store(place: Place) -> ObjectStore:
-    return place.store
+@pytest.fixture(params=["memory", "directory", "s3"])
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    """Both stores, and the fake that unit tests use instead of them."""
+    if request.param == "memory":
+        return MemoryStore()
+    found: Place = request.getfixturevalue(f"{request.param}_place")
+    return found.store

@@ -117,7 +117,7 @@ def test_of_two_writers_one_wins_even_if_the_store_checks_and_writes_in_two_step
         finally:
             script.finished()
 
-    writers = [threading.Thread(target=write, name=name) for name in ("first", "second")]
+    writers = [threading.Thread(target=write, name=name, daemon=True) for name in ("first", "second")]
     for writer in writers:
         writer.start()
     for writer in writers:
