@@ -166,6 +166,7 @@ def test_of_many_writers_to_one_key_in_a_folder_exactly_one_wins(directory_place
 def test_a_writer_that_dies_leaves_no_object(directory_place: Any, tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         directory_place.store.create("a/b", tmp_path / "absent")
+    (directory_place.folder / "a").mkdir(exist_ok=True)
     (directory_place.folder / "a" / ".modelloop-0123").write_bytes(b"half of it")
     assert list(directory_place.store.list("")) == []
     assert directory_place.store.folders("") == ()
