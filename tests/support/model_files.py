@@ -24,11 +24,12 @@ class Mean(torch.nn.Module):
         return x.mean(dim=1, keepdim=True)
 
 
-class Softmax(torch.nn.Module):
-    """One class a column."""
+class ThreeClasses(torch.nn.Module):
+    """softmax over the first two columns and the lesser of them less one."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.softmax(x, dim=1)
+        least = x.min(dim=1, keepdim=True).values - 1
+        return torch.softmax(torch.cat([x[:, :2], least], dim=1), dim=1)
 
 
 class NaNAboveHundred(torch.nn.Module):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from modelloop_core.feature_schema import Task
+from modelloop_core.versions import Version
+from modelloop_core.wire.predictions import RESERVED_KEYS
 
 PREFIX = "MODELLOOP_"
 
@@ -16,24 +20,46 @@ TERMINATION_LOG = "/dev/termination-log"
 
 
 class PredictorEnvironment(BaseModel):
-    """Settings of one predictor process; each field is the variable `MODELLOOP_<FIELD>`."""
+    """Settings of one predictor process; each field is the variable `MODELLOOP_<FIELD>`.
+
+    `timeout_seconds` bounds one prediction, `read_seconds` the arrival of one request. After SIGTERM new connections
+    are taken for `prestop_seconds` more, then what is in flight gets `drain_seconds`. `max_queue` bounds the requests
+    that wait for the model, `max_body_bytes` one body. Credentials of the store come from the standard `AWS_*`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    registry_uri: str
+    registry_uri: str = Field(min_length=1)
     registry_endpoint: str | None = None
     registry_region: str | None = None
     registry_ca_file: str | None = None
     model_version: str
     model_namespace: str = ""
     model_name: str = ""
-    task: str | None = None
+    task: Task | None = None
     device: str = Field(default="cpu", pattern="^(cpu|cuda)$")
     timeout_seconds: float = Field(default=1.0, gt=0)
     entity_key: str = "user_id"
     threads: int = Field(default=1, ge=1)
+    max_queue: int = Field(default=1000, ge=1)
+    max_body_bytes: int = Field(default=8 << 20, ge=1)
+    read_seconds: float = Field(default=10.0, gt=0)
+    prestop_seconds: float = Field(default=1.0, ge=0)
     drain_seconds: float = Field(default=20.0, ge=0)
     cache_dir: str = "/var/cache/modelloop"
+    termination_log: str = TERMINATION_LOG
+
+    @field_validator("model_version")
+    @classmethod
+    def _semantic(cls, text: str) -> str:
+        return str(Version.parse(text))
+
+    @field_validator("entity_key")
+    @classmethod
+    def _own_name(cls, text: str) -> str:
+        if not text or text in RESERVED_KEYS:
+            raise ValueError(f"the entity key needs a name of its own, not one of {', '.join(RESERVED_KEYS)}")
+        return text
 
     def to_environ(self) -> dict[str, str]:
         """Variables to set in a pod: only what differs from the defaults, so that a new default needs no write."""

@@ -1,0 +1,38 @@
+"""`python -m modelloop_predictor`: settings from the environment, logs to standard output, then serve."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from modelloop_core.wire.environment import EXIT_PERMANENT
+from modelloop_predictor import logs
+from modelloop_predictor.settings import SettingsError, read_settings
+
+
+def main() -> int:
+    """Run the predictor that the environment describes; the exit code says whether another try can help."""
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        logs.configure({})
+        logs.event("bad-settings", reason="BadSettings", message=str(error))
+        return EXIT_PERMANENT
+    logs.configure(
+        {
+            "namespace": settings.model_namespace,
+            "model": settings.model_name,
+            "version": settings.model_version,
+        }
+    )
+    # After the settings: a bad one is told at once, not after the web framework and numpy are loaded.
+    from modelloop_predictor.server import serve
+
+    return serve(settings)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # Not sys.exit: a model that hangs in native code would hold up the interpreter's end.
+    os._exit(code)

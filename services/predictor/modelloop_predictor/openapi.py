@@ -1,0 +1,78 @@
+"""The schema of `POST /predict` from a version's signature."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature
+from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_PATTERN, PredictRequest
+from modelloop_predictor.edge import PREDICT_PATH
+from modelloop_predictor.version import LoadedVersion
+
+Schema = dict[str, Any]
+
+
+def describe_request(document: Schema, version: LoadedVersion | None, entity_key: str) -> None:
+    """Write the request's schema and an example into an OpenAPI document."""
+    content: Schema = {
+        "schema": PredictRequest.model_json_schema() if version is None else _request(version, entity_key)
+    }
+    if version is not None:
+        content["examples"] = {
+            "one row": {"value": {entity_key: "12345", "features": version.example}},
+            "many rows": {"value": {"instances": [list(version.example.values()), version.example]}},
+        }
+    body = {"required": True, "content": {"application/json": content}}
+    document["paths"][PREDICT_PATH]["post"]["requestBody"] = body
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _declare_problems(operation["responses"])
+
+
+def feature_schema(feature: Feature) -> Schema:
+    """JSON Schema of one feature's value."""
+    match feature:
+        case NumericFeature():
+            kind = {"int64": "integer", "bool": "boolean"}.get(feature.dtype, "number")
+            bounds = {"minimum": feature.minimum, "maximum": feature.maximum}
+            given = {key: value for key, value in bounds.items() if value is not None and kind != "boolean"}
+            return {"type": [kind, "null"] if feature.nullable else kind, **given}
+        case CategoricalFeature():
+            kinds = ["string", "null"] if feature.nullable else "string"
+            if feature.open:
+                return {"type": kinds, "examples": list(feature.levels[:10])}
+            return {"type": kinds, "enum": [*feature.levels, *([None] if feature.nullable else [])]}
+        case _:
+            assert_never(feature)
+
+
+def _declare_problems(responses: Schema) -> None:
+    # FastAPI documents the model of an error as application/json, whatever is declared beside it.
+    for status, response in responses.items():
+        if not status.startswith("2") and "application/json" in response.get("content", {}):
+            response["content"] = {PROBLEM_TYPE: response["content"]["application/json"]}
+
+
+def _request(version: LoadedVersion, entity_key: str) -> Schema:
+    inputs = version.manifest.signature.inputs
+    by_name = {
+        "type": "object",
+        "properties": {feature.name: feature_schema(feature) for feature in inputs},
+        "required": [feature.name for feature in inputs],
+        "additionalProperties": False,
+    }
+    in_order = {
+        "type": "array",
+        "prefixItems": [{"title": feature.name, **feature_schema(feature)} for feature in inputs],
+        "minItems": len(inputs),
+        "maxItems": len(inputs),
+    }
+    row = {"oneOf": [by_name, in_order]}
+    properties = {
+        "features": row,
+        "instances": {"type": "array", "minItems": 1, "items": row},
+        "request_id": {"type": "string", "pattern": REQUEST_ID_PATTERN},
+        entity_key: {"type": ["string", "integer"], "description": "Whom the prediction is about."},
+    }
+    alternatives = [{"required": ["features"]}, {"required": ["instances"]}]
+    return {"type": "object", "properties": properties, "additionalProperties": False, "oneOf": alternatives}

@@ -1,0 +1,131 @@
+"""Runs a predictor: listens at once, loads beside it, drains at SIGTERM, ends with a reason when it cannot serve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry, disable_created_metrics
+
+from modelloop_core.registry import Registry
+from modelloop_core.storage.open import open_store
+from modelloop_core.wire.environment import EXIT_PERMANENT, PREDICT_PORT, PredictorEnvironment
+from modelloop_predictor.app import create_app
+from modelloop_predictor.connections import guarded_protocol
+from modelloop_predictor.loader import Failure, Loader
+from modelloop_predictor.logs import event
+from modelloop_predictor.metrics import Metrics
+from modelloop_predictor.readiness import Phase
+from modelloop_predictor.serving import Serving
+from modelloop_predictor.worker import ModelWorker
+
+# Longer than the idle time of common load balancers: the side that keeps a connection longer must be the server.
+_KEEP_ALIVE_SECONDS = 620
+
+
+def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int = PREDICT_PORT) -> int:  # noqa: S104
+    """Serve until SIGTERM or SIGINT (0), or until it is certain that the version can never be served (78)."""
+    serving = Serving(environment, Metrics(CollectorRegistry()), ModelWorker(environment.max_queue))
+    server = PredictorServer(_config(serving, host, port), serving)
+    stop = threading.Event()
+    loader = Loader(serving, lambda: _registry(environment), wait=stop.wait, on_failure=server.fail)
+    serving.worker.start()
+    threading.Thread(target=loader.run, name="loader", daemon=True).start()
+    # Creation times would double the series; a restart shows in the process's own start time.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in prometheus_client
+    server.run()
+    stop.set()
+    if server.failure is None:
+        event("stopped", reason="Asked")
+        return 0
+    write_termination_log(environment.termination_log, server.failure)
+    event("stopped", reason=server.failure.reason, message=server.failure.message)
+    return EXIT_PERMANENT
+
+
+def write_termination_log(path: str, failure: Failure) -> None:
+    """Tell the kubelet why the process ends, as one line of JSON; where there is no such file, say nothing."""
+    line = json.dumps({"reason": failure.reason, "message": failure.message}) + "\n"
+    try:
+        # Without O_CREAT: the kubelet makes the file, and outside a pod none should appear.
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    except OSError:
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(line)
+
+
+class PredictorServer(uvicorn.Server):
+    """uvicorn that, asked to stop, first lets callers notice while it goes on answering."""
+
+    def __init__(self, config: uvicorn.Config, serving: Serving) -> None:
+        super().__init__(config)
+        self.failure: Failure | None = None
+        self._serving = serving
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Listen, and remember the loop for signals."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        event("listening", host=self.config.host, port=self.config.port, reason=Phase.STARTING)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Start draining at the first signal; a second one ends at once."""
+        if self._serving.readiness.draining or self._loop is None:
+            self.should_exit = True
+            self.force_exit = sig == signal.SIGINT
+            return
+        self._loop.call_soon_threadsafe(self._drain, signal.Signals(sig).name)
+
+    def fail(self, failure: Failure) -> None:
+        """End with a failure; callable from any thread."""
+        self.failure = failure
+        self.should_exit = True
+
+    def _drain(self, signal_name: str) -> None:
+        serving = self._serving
+        asked_before_it_answered = serving.version is None
+        serving.readiness.drain()
+        serving.metrics.ready.set(0)
+        pause = 0.0 if asked_before_it_answered else serving.settings.prestop_seconds
+        event("draining", reason=signal_name, seconds=pause)
+        asyncio.get_running_loop().call_later(pause, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(serving),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=guarded_protocol(serving.settings.read_seconds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(serving.settings.drain_seconds),
+        backlog=2048,
+    )
+
+
+def _registry(environment: PredictorEnvironment) -> Registry:
+    store = open_store(
+        environment.registry_uri,
+        endpoint=environment.registry_endpoint,
+        region=environment.registry_region,
+        ca_file=environment.registry_ca_file,
+    )
+    return Registry(store)

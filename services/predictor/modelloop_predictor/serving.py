@@ -1,0 +1,55 @@
+"""The state that routes, probes, loader and shutdown share: what is loaded, and whether it may be asked."""
+
+from __future__ import annotations
+
+from modelloop_core.versions import Version
+from modelloop_core.wire.environment import PredictorEnvironment
+from modelloop_predictor.metrics import Metrics
+from modelloop_predictor.problems import NOT_READY, retry_later
+from modelloop_predictor.readiness import Phase, Readiness, State, stuck_after
+from modelloop_predictor.version import LoadedVersion
+from modelloop_predictor.worker import ModelWorker
+
+RETRY_AFTER_SECONDS = 5
+
+
+class Serving:
+    """One predictor process: at most one version, from the moment it is loaded until the end."""
+
+    def __init__(self, settings: PredictorEnvironment, metrics: Metrics, worker: ModelWorker) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.worker = worker
+        self.readiness = Readiness()
+        self.served_name = Version.parse(settings.model_version).served_name
+        self._version: LoadedVersion | None = None
+
+    def install(self, version: LoadedVersion) -> None:
+        """Answer with `version` from now on."""
+        self._version = version
+        self.metrics.loaded(version.manifest)
+        self.readiness.enter(Phase.READY)
+
+    @property
+    def version(self) -> LoadedVersion | None:
+        """What is loaded, asked or not."""
+        return self._version
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the model hangs in a call, which only a new process can end."""
+        return self.worker.busy_seconds > stuck_after(self.settings)
+
+    @property
+    def state(self) -> State:
+        """What the readiness probe says."""
+        if self.stuck:
+            return State(Phase.FAILED, "ModelStuck", f"the model has not returned for {self.worker.busy_seconds:.0f} s")
+        return self.readiness.state
+
+    def live_version(self) -> LoadedVersion:
+        """The version to answer with, also while draining; raises 503 before there is one, or when it hangs."""
+        if self._version is None or self.stuck:
+            state = self.state
+            raise retry_later(NOT_READY, f"{state.reason}: {state.message}", RETRY_AFTER_SECONDS)
+        return self._version

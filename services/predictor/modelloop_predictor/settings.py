@@ -1,0 +1,36 @@
+"""Reads the process's settings from its environment, once; every one is a field of PredictorEnvironment."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from modelloop_core.wire.environment import PREFIX, PredictorEnvironment
+
+
+class SettingsError(ValueError):
+    """The environment cannot start a predictor; the message has one line for each bad variable."""
+
+
+# Unknown variables are let pass: Kubernetes puts MODELLOOP_..._SERVICE_HOST of other Services into each pod.
+class _Settings(PredictorEnvironment, BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, protected_namespaces=()
+    )
+
+
+def read_settings() -> PredictorEnvironment:
+    """The settings from `MODELLOOP_*`; raises SettingsError naming each variable that is bad or missing."""
+    try:
+        settings = _Settings()
+    except ValidationError as error:
+        lines = [_line(fault["loc"], fault["msg"], fault["input"]) for fault in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+    return PredictorEnvironment(**settings.model_dump())
+
+
+def _line(location: tuple[int | str, ...], message: str, found: object) -> str:
+    variable = PREFIX + "_".join(str(part) for part in location).upper()
+    if message == "Field required":
+        return f"{variable} is not set"
+    return f"{variable}={found!r}: {message}"

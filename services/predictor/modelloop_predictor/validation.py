@@ -1,0 +1,178 @@
+"""Holds parsed JSON rows against the signature and makes them the numbers that the model's preprocessing takes.
+
+Decided here: a boolean is no number and a text is never read as one; a whole number may be written `3` or `3.0`; a
+feature declared `bool` takes true, false, 0 and 1. Numbers must be finite in float32, which is what models compute in;
+whole numbers beyond 2**53 lose their last digits. Every feature must be there, and null only where it is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, assert_never
+
+import numpy as np
+
+from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature, level_text
+from modelloop_core.inference import UNSEEN, Float64s
+from modelloop_core.wire.predictions import FieldError
+from modelloop_predictor.parsing import Envelope, kind_of, shown
+from modelloop_predictor.problems import INVALID, ProblemError
+
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_NULL = float("nan")
+_MOST_ERRORS = 100
+
+_Reader = Callable[[Any], float]
+
+
+class _Refused(Exception):
+    """The value cannot be this feature; the text says why."""
+
+
+class RowReader:
+    """Reads rows of one signature."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._names = signature.feature_names
+        self._readers = tuple(_reader(feature) for feature in signature.inputs)
+        self._by_name = dict(zip(self._names, self._readers, strict=True))
+
+    def read(self, envelope: Envelope) -> Float64s:
+        """float64 [n, features] of a request's rows; raises 422 naming up to 100 faulty fields."""
+        try:
+            return np.array([self._row(row) for row in envelope.rows], dtype=np.float64)
+        except (_Refused, LookupError):
+            errors = list(self._errors(envelope))
+            more = " (and more)" if len(errors) > 1 else ""
+            detail = f"{errors[0].field}: {errors[0].message}{more}"
+            raise ProblemError(INVALID, detail, errors) from None
+
+    def _row(self, row: Any) -> list[float]:
+        # The quick way: says that something is wrong, not what; `_errors` then takes its time.
+        if len(row) != len(self._readers) if isinstance(row, list | dict) else True:
+            raise _Refused
+        if isinstance(row, list):
+            return [reader(value) for reader, value in zip(self._readers, row, strict=True)]
+        return [reader(row[name]) for name, reader in self._by_name.items()]
+
+    def _errors(self, envelope: Envelope) -> Iterator[FieldError]:
+        found = 0
+        for position, row in enumerate(envelope.rows):
+            place = f"instances[{position}]" if envelope.many else "features"
+            for error in self._row_errors(row, place):
+                yield error
+                found += 1
+                if found == _MOST_ERRORS:
+                    return
+
+    def _row_errors(self, row: Any, place: str) -> Iterator[FieldError]:
+        if isinstance(row, list):
+            yield from self._list_errors(row, place)
+        elif isinstance(row, dict):
+            yield from self._dict_errors(row, place)
+        else:
+            message = f"expected a list of {len(self._names)} values or an object by name, found {kind_of(row)}"
+            yield FieldError(field=place, message=message)
+
+    def _list_errors(self, row: list[Any], place: str) -> Iterator[FieldError]:
+        if len(row) != len(self._names):
+            message = f"expected {len(self._names)} values ({shown(', '.join(self._names))}), found {len(row)}"
+            yield FieldError(field=place, message=message)
+            return
+        for position, (name, reader, value) in enumerate(zip(self._names, self._readers, row, strict=True)):
+            if fault := _fault(reader, value):
+                yield FieldError(field=f"{place}[{position}]", message=f"{name}: {fault}")
+
+    def _dict_errors(self, row: dict[str, Any], place: str) -> Iterator[FieldError]:
+        for name in row:
+            if name not in self._by_name:
+                message = f"unknown feature; the model takes {shown(', '.join(self._names))}"
+                yield FieldError(field=f"{place}.{shown(name)}", message=message)
+        for name, reader in self._by_name.items():
+            if name not in row:
+                yield FieldError(field=f"{place}.{name}", message="missing")
+            elif fault := _fault(reader, row[name]):
+                yield FieldError(field=f"{place}.{name}", message=fault)
+
+
+def _fault(reader: _Reader, value: Any) -> str | None:
+    try:
+        reader(value)
+    except _Refused as refused:
+        return str(refused)
+    return None
+
+
+def _reader(feature: Feature) -> _Reader:
+    match feature:
+        case CategoricalFeature():
+            return _level_reader(feature)
+        case NumericFeature(dtype="bool"):
+            return _flag_reader(feature)
+        case NumericFeature():
+            return _number_reader(feature)
+        case _:
+            assert_never(feature)
+
+
+def _number_reader(feature: NumericFeature) -> _Reader:
+    low = -_LARGEST_FLOAT32 if feature.minimum is None else max(feature.minimum, -_LARGEST_FLOAT32)
+    high = _LARGEST_FLOAT32 if feature.maximum is None else min(feature.maximum, _LARGEST_FLOAT32)
+    whole, nullable = feature.dtype == "int64", feature.nullable
+
+    def read(value: Any) -> float:
+        # `type is` and not isinstance: it is quicker, and a bool is an int to isinstance.
+        if type(value) is not float and type(value) is not int:
+            if value is None and nullable:
+                return _NULL
+            raise _Refused(f"expected a {'whole ' if whole else ''}number, found {kind_of(value)}")
+        if not low <= value <= high:
+            raise _Refused(f"{value!r} is outside [{_bound(feature.minimum, low)}, {_bound(feature.maximum, high)}]")
+        if whole and value != int(value):
+            raise _Refused(f"expected a whole number, found {value!r}")
+        return float(value)
+
+    return read
+
+
+def _flag_reader(feature: NumericFeature) -> _Reader:
+    low = 0 if feature.minimum is None else feature.minimum
+    high = 1 if feature.maximum is None else feature.maximum
+
+    def read(value: Any) -> float:
+        if value is None and feature.nullable:
+            return _NULL
+        if not isinstance(value, int | float) or value not in (0, 1):
+            raise _Refused(f"expected true, false, 0 or 1, found {kind_of(value)}")
+        if not low <= value <= high:
+            raise _Refused(f"{kind_of(value)} is outside [{low}, {high}]")
+        return float(value)
+
+    return read
+
+
+def _level_reader(feature: CategoricalFeature) -> _Reader:
+    codes = {level: float(position) for position, level in enumerate(feature.levels)}
+
+    def read(value: Any) -> float:
+        if value is None and feature.nullable:
+            return _NULL
+        if not isinstance(value, str | int | float):
+            raise _Refused(f"expected one of {_levels(feature)}, found {kind_of(value)}")
+        code = codes.get(level_text(value))
+        if code is not None:
+            return code
+        if feature.open:
+            return UNSEEN
+        raise _Refused(f"{shown(level_text(value))!r} is none of {_levels(feature)}")
+
+    return read
+
+
+def _bound(declared: float | None, used: float) -> str:
+    return f"{declared:g}" if declared is not None else f"{used:.8g} (float32)"
+
+
+def _levels(feature: CategoricalFeature) -> str:
+    first = ", ".join(repr(shown(level)) for level in feature.levels[:5])
+    return first if len(feature.levels) <= 5 else f"{first}, ... ({len(feature.levels)} levels)"

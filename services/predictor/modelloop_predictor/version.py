@@ -1,0 +1,139 @@
+"""Opens a verified version's folder and proves that it answers; whatever cannot be served is refused here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from modelloop_core.feature_schema import CategoricalFeature, Feature
+from modelloop_core.inference import Scorer, load_model
+from modelloop_core.manifest import MANIFEST_NAME, Manifest
+from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing, PreprocessingError
+from modelloop_core.versions import Version
+from modelloop_core.wire.environment import PredictorEnvironment
+from modelloop_predictor.answers import AnswerWriter
+from modelloop_predictor.parsing import Envelope
+from modelloop_predictor.problems import ProblemError
+from modelloop_predictor.validation import RowReader
+
+CARD_NAME = "card.yaml"
+_WARM_UP_ROWS = (1, 1, 2, 2, 16, 16)
+
+Cell = float | str | None
+
+
+class UnusableVersion(Exception):
+    """The version's files are whole, but can never be served like this; `reason` is one word."""
+
+    retriable = False
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A version that can answer: its manifest and card, and the pieces from a request's rows to an answer."""
+
+    manifest: Manifest
+    card: str | None
+    preprocessing: Preprocessing
+    scorer: Scorer
+    rows: RowReader
+    answers: AnswerWriter
+
+    @property
+    def example(self) -> dict[str, Cell]:
+        """One valid row by feature name: the manifest's example, or one made from the signature."""
+        return _example(self.manifest)
+
+
+def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
+    """Load the version in `folder`; raises UnusableVersion or InferenceError."""
+    manifest = Manifest.model_validate_json((folder / MANIFEST_NAME).read_bytes())
+    signature = manifest.signature
+    if settings.task is not None and settings.task != signature.task:
+        raise UnusableVersion(
+            "TaskMismatch", f"version {manifest.version} answers {signature.task}, but the task is {settings.task}"
+        )
+    preprocessing = _preprocessing(folder, manifest)
+    model = load_model(folder / manifest.model_file, manifest.format, device=settings.device, threads=settings.threads)
+    try:
+        scorer = Scorer(signature, preprocessing, model)
+    except PreprocessingError as error:
+        raise UnusableVersion("PreprocessingInvalid", str(error)) from error
+    return LoadedVersion(
+        manifest=manifest,
+        card=_text(folder, manifest, CARD_NAME),
+        preprocessing=preprocessing,
+        scorer=scorer,
+        rows=RowReader(signature),
+        answers=AnswerWriter(signature.output, Version.parse(manifest.version).served_name),
+    )
+
+
+def warm_up(version: LoadedVersion) -> None:
+    """Let the model answer its example, also in batches; raises UnusableVersion or PredictError."""
+    envelope = Envelope(rows=[version.example], many=False, request_id=None, entity=None)
+    try:
+        row = version.rows.read(envelope)
+    except ProblemError as error:
+        raise UnusableVersion(
+            "ExampleInvalid", f"the manifest's example is no valid request: {error.detail}"
+        ) from error
+    # Twice each: TorchScript compiles for a shape when it sees it for the second time.
+    for rows in _WARM_UP_ROWS:
+        version.answers.write(version.scorer.predict(np.repeat(row, rows, axis=0)), envelope, "warm-up")
+
+
+def _preprocessing(folder: Path, manifest: Manifest) -> Preprocessing:
+    text = _text(folder, manifest, PREPROCESSING_NAME)
+    if text is None:
+        return Preprocessing()
+    try:
+        return Preprocessing.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise UnusableVersion("PreprocessingInvalid", f"{PREPROCESSING_NAME}: {where}: {fault['msg']}") from error
+
+
+def _text(folder: Path, manifest: Manifest, name: str) -> str | None:
+    if name not in manifest.files:
+        return None
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UnusableVersion("NotText", f"{name} is not UTF-8 text: {error}") from error
+
+
+def _example(manifest: Manifest) -> dict[str, Cell]:
+    inputs = manifest.signature.inputs
+    if not manifest.example:
+        return {feature.name: _valid_cell(feature) for feature in inputs}
+    if len(manifest.example) != len(inputs):
+        raise UnusableVersion(
+            "ExampleInvalid", f"the manifest's example has {len(manifest.example)} values for {len(inputs)} features"
+        )
+    cells = zip(inputs, manifest.example, strict=True)
+    return {feature.name: _written(feature, cell) for feature, cell in cells}
+
+
+def _valid_cell(feature: Feature) -> Cell:
+    if isinstance(feature, CategoricalFeature):
+        return feature.levels[0]
+    low = feature.minimum if feature.minimum is not None else min(0.0, feature.maximum or 0.0)
+    return _written(feature, float(np.ceil(low)) if feature.dtype in ("int64", "bool") else low)
+
+
+def _written(feature: Feature, cell: Cell) -> Cell:
+    """A manifest holds floats; a person writes 3 for a whole number and true for a flag."""
+    if isinstance(feature, CategoricalFeature) or not isinstance(cell, float) or not cell.is_integer():
+        return cell
+    if feature.dtype == "bool":
+        return bool(cell)
+    return int(cell) if feature.dtype == "int64" else cell

@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelloop_core.inference import Float64s, OutOfMemory, Scorer
+from modelloop_predictor.worker import ModelWorker
+from support import model_files
+from support.predictor_inside import Predictor, Start, never_ending, settings_for
+from support.published import A_VALUE
+
+PERSON = {"features": [31, 2500, True, "north", "phone"]}
+JSON = {"content-type": "application/json"}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Scores(Scorer):
+    """Stands for a scorer: calls a function."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def predict(self, rows: Float64s) -> Float64s:
+        result: Float64s = self._call(rows)
+        return result
+
+
+def replace_model(predictor: Predictor, call: Any) -> None:
+    """Let `call` answer from now on."""
+    version = predictor.serving.version
+    assert version is not None
+    predictor.serving.install(dataclasses.replace(version, scorer=Scores(call)))
+
+
+@contextmanager
+def hanging(predictor: Predictor) -> Iterator[threading.Event]:
+    """A model that hangs for as long as the block; the event tells that it does."""
+    entered, release = threading.Event(), threading.Event()
+
+    def hang(rows: Float64s) -> Float64s:
+        entered.set()
+        assert release.wait(60)
+        return np.zeros(len(rows))
+
+    replace_model(predictor, hang)
+    try:
+        yield entered
+    finally:
+        release.set()
+
+
+def _problem(answer: Any, status: int, reason: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-model-version"] == "v1.2.3"
+    document: dict[str, Any] = answer.json()
+    assert (document["status"], document["reason"]) == (status, reason)
+    assert document["instance"] == f"urn:modelloop:request:{answer.headers['x-request-id']}"
+    assert "Traceback" not in answer.text
+    return document
+
+
+def test_every_answer_names_version_and_request(people: Predictor) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/model", "/docs", "/openapi.json", "/nowhere"):
+        headers = people.ask("GET", path, headers={"traceparent": TRACE}).headers
+        assert headers["x-model-version"] == "v1.2.3"
+        assert len(headers["x-request-id"]) == 32
+        assert headers["traceparent"] == TRACE
+
+
+@pytest.mark.parametrize(
+    ("body_id", "header_id", "answered"),
+    [
+        pytest.param("from-body", "from-header", "from-body", id="the body's id wins"),
+        pytest.param(None, "from-header", "from-header", id="else the header's"),
+    ],
+)
+def test_the_request_id_is_kept(people: Predictor, body_id: str | None, header_id: str, answered: str) -> None:
+    answer = people.predict({**PERSON, "request_id": body_id}, **{"x-request-id": header_id})
+    assert answer.json()["request_id"] == answer.headers["x-request-id"] == answered
+
+
+@pytest.mark.parametrize("header_id", ["", "a b", "x" * 200, "\u00e9"])
+def test_an_id_that_no_log_could_hold_is_replaced(people: Predictor, header_id: str) -> None:
+    answer = people.ask("POST", "/predict", json=PERSON, headers={"x-request-id": header_id.encode("latin-1")})
+    assert len(answer.json()["request_id"]) == 32
+
+
+def test_an_error_keeps_the_id_of_the_body(people: Predictor) -> None:
+    _problem(people.predict({"features": [], "request_id": "mine"}), 422, "InvalidRequest")
+    assert people.predict({"features": [], "request_id": "mine"}).headers["x-request-id"] == "mine"
+
+
+@pytest.mark.parametrize("trace", ["", "nonsense", "00-zz-zz-00"])
+def test_a_malformed_trace_is_not_passed_on(people: Predictor, trace: str) -> None:
+    assert "traceparent" not in people.predict(PERSON, traceparent=trace).headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({"content-type": "application/json"}, 200, id="json"),
+        pytest.param({"content-type": "Application/JSON; charset=UTF-8"}, 200, id="json in utf-8"),
+        pytest.param({"content-type": "application/vnd.example+json"}, 200, id="a kind of json"),
+        pytest.param({}, 200, id="undeclared"),
+        pytest.param({"content-type": "text/plain"}, 415, id="text"),
+        pytest.param({"content-type": "application/x-www-form-urlencoded"}, 415, id="a form, as curl -d declares"),
+        pytest.param({"content-type": "application/json; charset=latin-1"}, 415, id="another charset"),
+        pytest.param({"content-type": "application/json", "content-encoding": "gzip"}, 415, id="compressed"),
+    ],
+)
+def test_only_json_is_read(people: Predictor, headers: dict[str, str], status: int) -> None:
+    answer = people.ask("POST", "/predict", content=json.dumps(PERSON), headers=headers)
+    assert answer.status_code == status, answer.text
+    if status == 415:
+        _problem(answer, 415, "WrongContentType")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"), [("GET", "/predict", "POST"), ("PUT", "/predict", "POST"), ("POST", "/model", "GET")]
+)
+def test_another_method_is_told_which_to_use(people: Predictor, method: str, path: str, allowed: str) -> None:
+    answer = people.ask(method, path)
+    assert allowed in _problem(answer, 405, "WrongMethod")["detail"]
+    assert answer.headers["allow"] == allowed
+
+
+def test_an_unknown_page_is_a_problem(people: Predictor) -> None:
+    assert "/docs" in _problem(people.ask("GET", "/v3/what"), 404, "NotFound")["detail"]
+
+
+def test_a_body_up_to_the_bound_is_read(started: Start) -> None:
+    predictor = started(model_files.Logistic(), max_body_bytes=100)
+    body = json.dumps({"features": [1, 2]}).ljust(100)
+    assert predictor.ask("POST", "/predict", content=body, headers=JSON).status_code == 200
+    _problem(predictor.ask("POST", "/predict", content=body + " ", headers=JSON), 413, "BodyTooLarge")
+
+
+def test_a_body_without_a_length_is_bounded_too(started: Start) -> None:
+    predictor = started(model_files.Logistic(), max_body_bytes=100)
+
+    async def blocks() -> Any:
+        for _ in range(11):
+            yield b" " * 10
+
+    _problem(predictor.ask("POST", "/predict", content=blocks(), headers=JSON), 413, "BodyTooLarge")
+
+
+def test_a_body_that_stalls_is_timed_out(started: Start) -> None:
+    predictor = started(model_files.Logistic(), read_seconds=0.05)
+    answer = predictor.ask("POST", "/predict", content=never_ending(), headers=JSON)
+    _problem(answer, 408, "RequestTimeout")
+    assert answer.headers["connection"] == "close"
+
+
+def test_a_model_that_raises_is_a_problem_without_its_words(started: Start) -> None:
+    predictor = started(model_files.RaisesAboveHundred())
+    answer = predictor.predict({"features": [101, 0]})
+    assert "does not like" not in _problem(answer, 500, "ModelFailed")["detail"]
+    assert predictor.predict({"features": [99, 0]}).status_code == 200
+
+
+def test_a_model_that_answers_nan_is_a_problem(started: Start) -> None:
+    predictor = started(model_files.NaNAboveHundred())
+    assert "not finite" in _problem(predictor.predict({"features": [101, 0]}), 500, "BadOutput")["detail"]
+    many = predictor.predict({"instances": [[0, 0], [101, 0]]})
+    assert "row 1" in _problem(many, 500, "BadOutput")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        pytest.param(OutOfMemory("gone"), 503, "OutOfMemory", id="memory"),
+        pytest.param(ZeroDivisionError("ours"), 500, "InternalError", id="a bug of ours"),
+    ],
+)
+def test_an_unforeseen_error_is_a_problem(started: Start, error: Exception, status: int, reason: str) -> None:
+    predictor = started(model_files.Logistic())
+
+    def fail(rows: Float64s) -> Float64s:
+        raise error
+
+    replace_model(predictor, fail)
+    assert "ours" not in _problem(predictor.predict({"features": [1, 2]}), status, reason)["detail"]
+
+
+def test_a_hung_model_is_a_deadline_exceeded_and_the_probes_answer(started: Start) -> None:
+    predictor = started(model_files.Logistic(), timeout_seconds=0.05)
+    with hanging(predictor):
+        assert "0.05 s" in _problem(predictor.predict({"features": [1, 2]}), 504, "DeadlineExceeded")["detail"]
+        assert predictor.ask("GET", "/healthz").status_code == 200
+        assert predictor.ask("GET", "/readyz").status_code == 200
+
+
+def test_a_request_that_nobody_waits_for_is_never_run(started: Start) -> None:
+    predictor = started(model_files.Logistic(), timeout_seconds=0.05)
+    with hanging(predictor):
+        predictor.predict({"features": [1, 2]})
+        predictor.predict({"features": [3, 4]})
+        ran: list[int] = []
+
+        def count(rows: Float64s) -> Float64s:
+            ran.append(len(rows))
+            return np.zeros(len(rows))
+
+        replace_model(predictor, count)
+    assert predictor.ask("POST", "/predict", json={"instances": [[1, 2]] * 3}).status_code == 200
+    assert ran == [3]
+
+
+def test_a_model_that_hangs_for_many_deadlines_ends_readiness_and_liveness(tmp_path: Any, started: Start) -> None:
+    seen = started(model_files.Logistic()).serving.version
+    assert seen is not None
+    now = [0.0]
+    worker = ModelWorker(10, clock=lambda: now[0])
+    with Predictor(settings_for(tmp_path, timeout_seconds=1), worker) as predictor:
+        predictor.serving.install(seen)
+        with hanging(predictor):
+            now[0] = 100.0
+            predictor.predict({"features": [1, 2]})
+            now[0] = 105.0
+            assert predictor.ask("GET", "/healthz").status_code == 200
+            now[0] = 105.1
+            assert "ModelStuck" in _problem(predictor.ask("GET", "/readyz"), 503, "NotReady")["detail"]
+            assert "ModelStuck" in _problem(predictor.ask("GET", "/healthz"), 503, "NotReady")["detail"]
+            assert "ModelStuck" in _problem(predictor.predict({"features": [1, 2]}), 503, "NotReady")["detail"]
+
+
+def test_a_full_queue_is_told_to_come_again(started: Start) -> None:
+    predictor = started(model_files.Logistic(), max_queue=2, timeout_seconds=0.2)
+    with hanging(predictor):
+        answers = predictor.ask_all([("POST", "/predict", {"json": {"features": [1, 2]}})] * 5)
+    assert sorted(answer.status_code for answer in answers) == [503, 503, 503, 504, 504]
+    full = next(answer for answer in answers if answer.status_code == 503)
+    _problem(full, 503, "QueueFull")
+    assert int(full.headers["retry-after"]) >= 1
+
+
+def test_the_queue_is_free_again_after_deadlines(started: Start) -> None:
+    predictor = started(model_files.Logistic(), max_queue=2, timeout_seconds=0.05)
+    with hanging(predictor):
+        predictor.ask_all([("POST", "/predict", {"json": {"features": [1, 2]}})] * 2)
+    replace_model(predictor, lambda rows: np.zeros(len(rows)))
+    assert predictor.predict({"features": [1, 2]}).status_code == 200
+
+
+def test_requests_at_the_same_time_get_their_own_answers(started: Start) -> None:
+    predictor = started(model_files.Mean(), A_VALUE)
+    requests = [("POST", "/predict", {"json": {"features": [n, n], "request_id": f"r{n}"}}) for n in range(50)]
+    for number, answer in enumerate(predictor.ask_all(requests)):
+        assert (answer.json()["prediction"], answer.json()["request_id"]) == (number, f"r{number}")
