@@ -128,8 +128,8 @@ def _export(reference: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_suffix(".partial")
     temporary.unlink(missing_ok=True)
-    # Uncompressed: the archive never travels, and compressing a gigabyte costs most of a minute.
-    _buildah("push", "--disable-compression", reference, f"oci-archive:{temporary}:dev")
+    # Docker's archive is the one that stays uncompressed: it never travels, and a gigabyte costs a minute to compress.
+    _buildah("push", reference, f"docker-archive:{temporary}:{reference}")
     temporary.replace(target)
 
 

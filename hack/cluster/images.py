@@ -1,4 +1,4 @@
-"""Bringing images into the node's containerd: what is there already, by digest, is not imported again."""
+"""Bringing images into the node's containerd: what is there already, by what it was made of, is not imported again."""
 
 from pathlib import Path
 
@@ -7,6 +7,9 @@ from .binaries import binary
 from .node import containerd_socket
 from .profiles import Profile
 from .shell import run, say
+
+# On the image in containerd: the archive it came from, whose name holds the hash of all it was made of.
+LABEL = "modelloop.dev/archive"
 
 
 def system_archives() -> dict[str, Path]:
@@ -30,15 +33,19 @@ def import_all(profile: Profile, archives: dict[str, Path]) -> None:
     """Make each reference mean the archive's image in containerd."""
     present = _present(profile)
     for reference, archive in archives.items():
-        if present.get(reference) == oci.manifest_digest(archive):
+        if present.get(reference, {}).get(LABEL) == archive.stem:
             continue
         say(f"  importing {reference} ({archive.stat().st_size // 1_000_000} MB)")
-        _ctr(profile, "images", "import", "--base-name", reference.rpartition(":")[0], str(archive))
+        _ctr(profile, "images", "import", str(archive))
+        _ctr(profile, "images", "label", reference, f"{LABEL}={archive.stem}")
 
 
-def _present(profile: Profile) -> dict[str, str]:
-    lines = _ctr(profile, "images", "list").splitlines()[1:]
-    return {words[0]: words[2] for words in (line.split() for line in lines) if len(words) > 2}
+def _present(profile: Profile) -> dict[str, dict[str, str]]:
+    found = {}
+    for line in _ctr(profile, "images", "list").splitlines()[1:]:
+        name, *_, labels = line.split()
+        found[name] = dict(label.split("=", 1) for label in labels.split(",") if "=" in label)
+    return found
 
 
 def _ctr(profile: Profile, *arguments: str) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .profiles import ClusterError
 from .shell import say
 
 
@@ -89,15 +88,6 @@ def _write(target: Path, image: ScratchImage, layer: bytes) -> None:
         _add(archive, "index.json", json.dumps(index).encode())
         for blob in blobs:
             _add(archive, f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}", blob)
-
-
-def manifest_digest(archive: Path) -> str:
-    """The digest by which a runtime knows the image in an archive."""
-    with tarfile.open(archive) as opened:
-        content = opened.extractfile("index.json")
-        if content is None:
-            raise ClusterError(f"{archive} has no index.json; delete it and try again")
-        return str(json.load(content)["manifests"][0]["digest"])
 
 
 def _digest(data: bytes) -> str:
