@@ -51,7 +51,7 @@ class Registry:
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store = store
-        self._now = now
+        self.now = now
         self._wait = wait
         self._events: dict[str, HistoryEvent] = {}
 
@@ -103,7 +103,7 @@ class Registry:
         _check_files(manifest, files)
         version = Version.parse(manifest.version)
         self._refuse_published(version)
-        with claimed(self.store, version, now=self._now, wait=self._wait) as claim:
+        with claimed(self.store, version, now=self.now, wait=self._wait) as claim:
             # Again: the version may have been published between the first look and the claim.
             self._refuse_published(version)
             self._write(claim, version, manifest, files)

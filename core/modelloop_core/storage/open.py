@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +22,8 @@ def open_store(
 ) -> ObjectStore:
     """The store at `uri`, without a request to it; raises InvalidKey when the address is none.
 
-    Endpoint, region, CA file and credentials are for `s3://` and ignored for a folder.
+    Endpoint, region, CA file and credentials are for `s3://` and ignored for a folder. What is None is taken from
+    boto3's own chain, the endpoint from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -37,7 +39,8 @@ def open_store(
     return S3Store(
         bucket,
         prefix,
-        endpoint=endpoint,
+        # Named here although boto3 would find it: a store outside AWS needs path addressing.
+        endpoint=endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
         region=region,
         ca_file=ca_file,
         access_key=access_key,

@@ -1,0 +1,99 @@
+"""`publish`: a model and rows that show what it takes become a new version of a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from modelloop_core.card import CardNotes
+from modelloop_core.feature_schema import Signature, Task
+from modelloop_core.manifest import Lineage
+from modelloop_core.preprocessing import Preprocessing
+from modelloop_core.publishing.errors import PublishError
+from modelloop_core.publishing.publish import About, Declared, Published, publish_model
+from modelloop_core.publishing.schema import Schema, parse_schema
+from modelloop_core.registry import Registry
+from modelloop_core.storage.open import open_store
+from modelloop_core.versions import Version
+
+__all__ = [
+    "About",
+    "Declared",
+    "PublishError",
+    "Published",
+    "Schema",
+    "name_in",
+    "parse_schema",
+    "publish",
+    "publish_model",
+    "read_frame",
+]
+
+
+def publish(
+    model: Any,
+    frame: pd.DataFrame | Mapping[str, Any] | str | Path,
+    *,
+    registry: Registry | str,
+    schema: Schema | Signature | None = None,
+    preprocessing: Preprocessing | None = None,
+    version: Version | str | None = None,
+    task: Task | str | None = None,
+    label: str | None = None,
+    threshold: float | None = None,
+    metrics: Mapping[str, float] | None = None,
+    lineage: Lineage | None = None,
+    reason: str = "",
+    **card: Any,
+) -> Published:
+    """Publish `model` as a new version; raises PublishError, RegistryError or StoreError and then wrote nothing.
+
+    `model` is a torch module, an exported or scripted program, or the path of a .pt2, TorchScript or ONNX file; it
+    takes float32 [rows, columns], one column for each feature after `preprocessing`, and answers [rows] or
+    [rows, classes]. `frame` (or the path of a Parquet file) shows what callers send; without a `schema` its columns are
+    the features, but for `label`. `card` fills the model card: model_id, training_date, training_data, intended_use,
+    limitations, owner.
+    """
+    declared = Declared(
+        schema=Schema(inputs=schema.inputs, output=schema.output) if isinstance(schema, Signature) else schema,
+        preprocessing=preprocessing or Preprocessing(),
+        task=Task(task) if task else None,
+        label=label,
+        threshold=threshold,
+    )
+    if isinstance(registry, str):
+        card = {"model_id": name_in(registry), **card}
+    about = About(
+        notes=CardNotes.model_validate(card), metrics=metrics or {}, lineage=lineage or Lineage(), reason=reason
+    )
+    return publish_model(
+        model,
+        read_frame(frame),
+        Registry(open_store(registry)) if isinstance(registry, str) else registry,
+        declared=declared,
+        about=about,
+        version=Version.parse(version) if isinstance(version, str) else version,
+    )
+
+
+def name_in(uri: str) -> str | None:
+    """The name that a registry's address suggests for its model: `churn` for `s3://models/churn`."""
+    return uri.rstrip("/").rpartition("/")[2] or None
+
+
+def read_frame(frame: pd.DataFrame | Mapping[str, Any] | str | Path) -> pd.DataFrame:
+    """The table itself, or that of a Parquet file; raises PublishError when it cannot be read."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not isinstance(frame, str | Path):
+        return pd.DataFrame(frame)
+    if not Path(frame).exists():
+        raise PublishError(f"there is no reference {str(frame)!r}", "give a Parquet file of rows that the model takes")
+    try:
+        return pd.read_parquet(frame)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise PublishError(f"{str(frame)!r} is no Parquet file: {said}", "give a Parquet file") from error
