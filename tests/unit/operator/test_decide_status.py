@@ -1,0 +1,331 @@
+"""The status after each decision, and the conditions that people and tools read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from fakes.seen import GATEWAY, NOW, WITH_GATEWAY, a_status, observed, ready, routed, stamp, starting
+from modelloop_core.api import MLModelStatus
+from modelloop_core.api.status import FAILED_VERSIONS_LENGTH, HISTORY_LENGTH
+from modelloop_core.versions import Version
+from modelloop_operator.decide.decisions import (
+    Abandon,
+    Adopt,
+    Answer,
+    Decision,
+    Forget,
+    Promote,
+    Refuse,
+    Retire,
+    Start,
+    Wait,
+)
+from modelloop_operator.decide.observation import Capabilities, Observation
+from modelloop_operator.decide.status import next_status
+
+ONE, NEXT = Version(1, 0, 0), Version(1, 1, 0)
+KEEP = timedelta(seconds=30)
+WAIT = Wait("UpToDate", "1.0.0 serves", KEEP)
+SERVING = observed(a_status("1.0.0"), pods={"1.0.0": ready()}, route=routed("1.0.0"))
+TRYING = observed(a_status("1.0.0", "1.1.0"), pods={"1.0.0": ready(), "1.1.0": starting()}, route=routed("1.0.0"))
+
+
+def versions(status: MLModelStatus) -> tuple[str | None, str | None, list[str]]:
+    stable = status.stable.version if status.stable else None
+    candidate = status.candidate.version if status.candidate else None
+    return stable, candidate, [block.version for block in status.warm]
+
+
+def settle(seen: Observation, decision: Decision) -> MLModelStatus:
+    return next_status(seen, decision, NOW)
+
+
+EFFECTS = [
+    pytest.param(SERVING, WAIT, ("1.0.0", None, []), id="waiting changes no role"),
+    pytest.param(SERVING, Start(NEXT, "NewVersion", "…"), ("1.0.0", "1.1.0", []), id="a start adds a candidate"),
+    pytest.param(
+        observed(a_status("1.1.0", warm={"1.0.0": 9}), pods={"1.0.0": ready(), "1.1.0": ready()}),
+        Start(ONE, "NewVersion", "…"),
+        ("1.1.0", "1.0.0", []),
+        id="a start of a warm version takes it out of the warm ones",
+    ),
+    pytest.param(
+        TRYING,
+        Promote(NEXT, KEEP, "CandidateReady", "…"),
+        ("1.1.0", None, ["1.0.0"]),
+        id="a promotion keeps the old one",
+    ),
+    pytest.param(
+        observed(a_status(None, "1.0.0")),
+        Promote(ONE, KEEP, "FirstVersion", "…"),
+        ("1.0.0", None, []),
+        id="a first promotion has no old one",
+    ),
+    pytest.param(TRYING, Abandon(NEXT, "Superseded", "…"), ("1.0.0", None, []), id="giving up drops the candidate"),
+    pytest.param(TRYING, Refuse(NEXT, "Broken", "…"), ("1.0.0", None, []), id="a refusal drops the candidate"),
+    pytest.param(observed(), Adopt(ONE, "RouteFound", "…"), ("1.0.0", None, []), id="an adoption makes it live"),
+    pytest.param(
+        observed(a_status("1.1.0", warm={"1.0.0": 0, "0.9.0": 9})),
+        Retire(ONE, "Drained", "…"),
+        ("1.1.0", None, ["0.9.0"]),
+        id="retiring drops that version only",
+    ),
+]
+
+
+@pytest.mark.parametrize(("seen", "decision", "roles"), EFFECTS)
+def test_roles_after(seen: Observation, decision: Decision, roles: tuple[str | None, str | None, list[str]]) -> None:
+    assert versions(settle(seen, decision)) == roles
+
+
+def test_a_promotion_dates_the_drain_and_the_history() -> None:
+    after = settle(TRYING, Promote(NEXT, KEEP, "CandidateReady", "…"))
+    assert after.warm[0].warmUntil == stamp(30)
+    assert after.warm[0].requestedWeight == 0
+    assert after.stable is not None
+    assert (after.stable.requestedWeight, after.stable.since) == (100, stamp())
+    assert [(entry.version, entry.from_, entry.until) for entry in after.history] == [("1.1.0", stamp(), None)]
+
+
+def test_a_second_promotion_ends_the_first_one_in_the_history() -> None:
+    seen = observed(a_status("1.0.0", "1.1.0", history=["1.0.0"]))
+    history = settle(seen, Promote(NEXT, KEEP, "CandidateReady", "…")).history
+    assert [(entry.version, entry.until) for entry in history] == [("1.0.0", stamp()), ("1.1.0", None)]
+
+
+def test_the_history_keeps_the_last_ten() -> None:
+    old = [f"0.{number}.0" for number in range(HISTORY_LENGTH)]
+    history = settle(observed(a_status("0.9.0", "1.1.0", history=old)), Promote(NEXT, KEEP, "X", "…")).history
+    assert [entry.version for entry in history] == [*old[1:], "1.1.0"]
+
+
+def test_a_refusal_remembers_reason_time_and_pin() -> None:
+    seen = observed(a_status("1.0.0", "1.1.0"), spec={"version": "^1"})
+    (failure,) = settle(seen, Refuse(NEXT, "Broken", "m" * 3000)).failedVersions
+    assert (failure.version, failure.reason, failure.at, failure.pin) == ("1.1.0", "Broken", stamp(), "^1")
+    assert len(failure.message) == 1024
+
+
+def test_failures_are_the_last_twenty_and_each_version_once() -> None:
+    old = [f"0.{number}.0" for number in range(FAILED_VERSIONS_LENGTH)]
+    failures = settle(observed(a_status("1.0.0", "1.1.0", failed=old)), Refuse(NEXT, "Broken", "…")).failedVersions
+    assert [failure.version for failure in failures] == [*old[1:], "1.1.0"]
+
+
+def test_a_version_that_fails_again_is_listed_once() -> None:
+    # The API server refuses a second entry with the same key, and with it the whole status.
+    failures = settle(observed(a_status("1.0.0", "1.1.0", failed=["1.1.0"])), Refuse(NEXT, "B", "…")).failedVersions
+    assert [failure.version for failure in failures] == ["1.1.0"]
+
+
+def test_an_abandoned_candidate_has_nothing_against_it() -> None:
+    assert settle(TRYING, Abandon(NEXT, "Superseded", "…")).failedVersions == []
+
+
+def test_forgetting_drops_the_named_failures_only() -> None:
+    seen = observed(a_status("1.0.0", failed=["1.1.0", "1.2.0"]))
+    kept = settle(seen, Forget((NEXT,), "PinMoved", "…")).failedVersions
+    assert [failure.version for failure in kept] == ["1.2.0"]
+
+
+def test_counts_and_weights_are_what_was_observed() -> None:
+    after = settle(TRYING, Wait("CandidateNotReady", "…", KEEP))
+    assert after.stable is not None
+    assert after.candidate is not None
+    assert (after.stable.readyReplicas, after.stable.effectiveWeight, after.replicas) == (2, 100, 2)
+    assert (after.candidate.readyReplicas, after.candidate.effectiveWeight) == (0, 0)
+
+
+def test_a_weight_that_no_gateway_confirmed_is_unknown() -> None:
+    seen = observed(a_status("1.0.0"), pods={"1.0.0": ready()}, route=routed("1.0.0", confirmed=False))
+    after = settle(seen, Wait("RouteNotConfirmed", "…", KEEP))
+    assert after.stable is not None
+    assert after.stable.effectiveWeight is None
+
+
+def test_the_same_pass_again_gives_the_same_status() -> None:
+    once = settle(SERVING, WAIT)
+    again = observed(once, pods={"1.0.0": ready()}, route=routed("1.0.0"))
+    assert next_status(again, WAIT, NOW + timedelta(hours=1)) == once
+
+
+def test_status_speaks_of_the_generation_it_was_made_from() -> None:
+    after = settle(observed(a_status("1.0.0"), pods={"1.0.0": ready()}, generation=7), WAIT)
+    assert after.observedGeneration == 7
+    assert {condition.observedGeneration for condition in after.conditions} == {7}
+
+
+GPU = {"serving": {"device": "cuda"}}
+CONDITIONS = [
+    pytest.param(observed(), Wait("NoVersions", "…", KEEP), "Ready", ("False", "NotServing"), id="nothing serves"),
+    pytest.param(SERVING, WAIT, "Ready", ("True", "Serving"), id="the live version serves"),
+    pytest.param(
+        observed(a_status("1.0.0"), pods={"1.0.0": starting()}, route=routed("1.0.0")),
+        Wait("Updating", "…", KEEP),
+        "Ready",
+        ("False", "NoReadyPods"),
+        id="no pod is ready",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), pods={"1.0.0": starting(1)}, route=routed("1.0.0")),
+        Wait("Updating", "…", KEEP),
+        "Ready",
+        ("True", "Serving"),
+        id="one pod is enough to be ready",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), pods={"1.0.0": ready()}), WAIT, "Ready", ("False", "NoRoute"), id="no route yet"
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), pods={"1.0.0": ready()}, route=routed("1.0.0", confirmed=False, accepted=False)),
+        Wait("RouteNotConfirmed", "…", KEEP),
+        "Ready",
+        ("False", "RouteNotAccepted"),
+        id="no gateway took the route",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), pods={"1.0.0": ready()}, route=routed("1.0.0", confirmed=False)),
+        Wait("RouteNotConfirmed", "…", KEEP),
+        "Ready",
+        ("True", "Serving"),
+        id="a lagging gateway does not end readiness",
+    ),
+    pytest.param(SERVING, WAIT, "CandidateReady", None, id="no candidate, no word about it"),
+    pytest.param(
+        TRYING,
+        Wait("CandidateNotReady", "0 of 2", KEEP),
+        "CandidateReady",
+        ("False", "CandidateNotReady"),
+        id="it waits",
+    ),
+    pytest.param(
+        SERVING, Start(NEXT, "NewVersion", "…"), "CandidateReady", ("False", "Starting"), id="a candidate starts"
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), spec={"traffic": GATEWAY}, pods={"1.0.0": ready()}, route=routed("1.0.0")),
+        WAIT,
+        "RouteAccepted",
+        ("False", "GatewayAPIMissing"),
+        id="a gateway is asked for where the Gateway API is missing",
+    ),
+    pytest.param(
+        observed(
+            a_status("1.0.0"),
+            spec={"traffic": GATEWAY},
+            pods={"1.0.0": ready()},
+            route=routed("1.0.0"),
+            capabilities=WITH_GATEWAY,
+        ),
+        WAIT,
+        "RouteAccepted",
+        ("True", "Accepted"),
+        id="the gateway took the route",
+    ),
+    pytest.param(SERVING, WAIT, "DeviceAvailable", None, id="no GPU asked for, no word about it"),
+    pytest.param(
+        observed(a_status("1.0.0"), spec=GPU, capabilities=Capabilities(gpu_nodes=False)),
+        WAIT,
+        "DeviceAvailable",
+        ("False", "NoGPUNodes"),
+        id="a GPU is asked for and no node has one",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), spec=GPU), WAIT, "DeviceAvailable", ("True", "NodesFound"), id="a node has a GPU"
+    ),
+    pytest.param(SERVING, WAIT, "Stalled", ("False", "Progressing"), id="all is well"),
+    pytest.param(
+        observed(), Wait("AccessDenied", "…", KEEP), "Stalled", ("True", "AccessDenied"), id="a person has to act"
+    ),
+    pytest.param(
+        TRYING, Refuse(NEXT, "ChecksumMismatch", "…"), "Stalled", ("True", "ChecksumMismatch"), id="it was just refused"
+    ),
+    pytest.param(
+        observed(a_status("1.0.0", failed=["1.1.0"]), pods={"1.0.0": ready()}, route=routed("1.0.0")),
+        WAIT,
+        "Stalled",
+        ("True", "VersionFailed"),
+        id="a newer version was refused",
+    ),
+    pytest.param(
+        observed(a_status("1.2.0", failed=["1.1.0"]), pods={"1.2.0": ready()}, route=routed("1.2.0")),
+        WAIT,
+        "Stalled",
+        ("False", "Progressing"),
+        id="an older failure is history",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), rejected="quota exceeded", pods={"1.0.0": ready()}, route=routed("1.0.0")),
+        WAIT,
+        "Stalled",
+        ("True", "WriteRejected"),
+        id="the API server refuses a child",
+    ),
+    pytest.param(
+        observed(a_status(None, "1.0.0"), pods={"1.0.0": starting()}),
+        Wait("CandidateNotReady", "…", KEEP),
+        "Reconciling",
+        ("True", "CandidateNotReady"),
+        id="a first start is under way",
+    ),
+    pytest.param(TRYING, Wait("CandidateNotReady", "…", KEEP), "Reconciling", None, id="never through an update"),
+    pytest.param(SERVING, WAIT, "Reconciling", None, id="not when served"),
+    pytest.param(observed(), Wait("NoVersions", "…", KEEP), "Reconciling", None, id="not when stalled"),
+]
+
+
+@pytest.mark.parametrize(("seen", "decision", "kind", "expected"), CONDITIONS)
+def test_condition(seen: Observation, decision: Decision, kind: str, expected: tuple[str, str] | None) -> None:
+    found = settle(seen, decision).condition(kind)
+    assert (found and (found.status, found.reason)) == expected
+
+
+def test_a_transition_time_moves_only_with_the_status_it_dates() -> None:
+    first = settle(SERVING, WAIT)
+    later = NOW + timedelta(hours=1)
+    same = next_status(observed(first, pods={"1.0.0": ready()}, route=routed("1.0.0")), WAIT, later)
+    down = observed(same, pods={"1.0.0": starting()}, route=routed("1.0.0"))
+    changed = next_status(down, Wait("Updating", "…", KEEP), later)
+    assert _times(same) == _times(first)
+    assert changed.condition("Ready").lastTransitionTime == stamp(3600)  # type: ignore[union-attr]
+    assert changed.condition("Stalled").lastTransitionTime == stamp()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        pytest.param(Answer("7", "refresh", True, False, "Refreshed", "…"), id="an answer"),
+        pytest.param(Retire(Version(0, 9, 0), "Drained", "…"), id="a drain that ended"),
+        pytest.param(Forget((Version(0, 9, 0),), "PinMoved", "…"), id="a failure that was forgiven"),
+    ],
+)
+def test_a_move_beside_the_matter_does_not_lift_a_stall(decision: Decision) -> None:
+    stuck = Wait("VersionNotFound", "2.0.0 is not in the registry", KEEP)
+    spec: dict[str, Any] = {"version": "2.0.0"}
+    before = settle(observed(a_status("1.0.0"), spec=spec, pods={"1.0.0": ready()}, route=routed("1.0.0")), stuck)
+    between = settle(observed(before, spec=spec, pods={"1.0.0": ready()}, route=routed("1.0.0")), decision)
+    stalled = between.condition("Stalled")
+    assert stalled is not None
+    assert stalled.status == "True"
+
+
+PHASES = [
+    pytest.param(observed(), Wait("Updating", "…", KEEP), "Pending", id="nothing yet"),
+    pytest.param(observed(), Wait("NoVersions", "…", KEEP), "Stalled", id="nothing, and waiting does not help"),
+    pytest.param(observed(), Start(ONE, "NewVersion", "…"), "Starting", id="the first one comes"),
+    pytest.param(SERVING, WAIT, "Serving", id="it serves"),
+    pytest.param(SERVING, Wait("AccessDenied", "…", KEEP), "Serving", id="it serves, whatever the registry does"),
+    pytest.param(TRYING, Wait("CandidateNotReady", "…", KEEP), "Updating", id="another one comes"),
+    pytest.param(observed(a_status("1.0.0")), WAIT, "Unavailable", id="it has no pod"),
+]
+
+
+@pytest.mark.parametrize(("seen", "decision", "word"), PHASES)
+def test_phase(seen: Observation, decision: Decision, word: str) -> None:
+    assert settle(seen, decision).phase == word
+
+
+def _times(status: MLModelStatus) -> dict[str, str]:
+    return {condition.type: condition.lastTransitionTime for condition in status.conditions}
