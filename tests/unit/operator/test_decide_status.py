@@ -56,7 +56,7 @@ EFFECTS = [
         TRYING,
         Promote(NEXT, KEEP, "CandidateReady", "…"),
         ("1.1.0", None, ["1.0.0"]),
-        id="a promotion keeps the old one",
+        id="a promotion keeps the old",
     ),
     pytest.param(
         observed(a_status(None, "1.0.0")),
