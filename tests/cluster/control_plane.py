@@ -1,4 +1,4 @@
-"""The real API server of the control-plane profile, as tests and people use it: kubectl, and waiting with a deadline."""
+"""The real API server of the control-plane profile, by kubectl as a person uses it, and waiting with a deadline."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""An API server in memory that obeys the cluster port: apply with ownership, revisions, events, garbage, and failures."""
+"""An API server in memory that obeys the cluster port: apply with ownership, revisions, events, garbage, failures."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import uuid
 from collections.abc import Callable
@@ -75,14 +74,14 @@ class FakeCluster:
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         """One object; raises Missing."""
         await self._enter("get", kind, name)
-        return copy.deepcopy(self._find(kind, namespace or "", name))
+        return _copy(self._find(kind, namespace or "", name))
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> list[Object]:
         """All objects of a kind that carry the selector's labels."""
         await self._enter("list", kind, "")
         wanted = dict(pair.split("=", 1) for pair in selector.split(",") if pair)
         found = [
-            copy.deepcopy(live)
+            _copy(live)
             for (of, at, _), live in self.objects.items()
             if of == kind
             and namespace in (None, at)
@@ -97,7 +96,7 @@ class FakeCluster:
         live = self.objects.get(_id(kind, body))
         fields = applied_fields(body)
         if live is None:
-            return self._add("apply", kind, copy.deepcopy(body), {(self.manager, "Apply"): fields})
+            return self._add("apply", kind, _copy(body), {(self.manager, "Apply"): fields})
         return self._take_over(kind, live, body, fields)
 
     async def create(self, kind: Kind, body: Object) -> Object:
@@ -105,7 +104,7 @@ class FakeCluster:
         await self._enter("create", kind, body["metadata"]["name"])
         if _id(kind, body) in self.objects:
             raise Conflict(f"POST {kind.plural} {body['metadata']['name']!r} already exists")
-        return self._add("create", kind, copy.deepcopy(body), {(self.manager, "Update"): applied_fields(body)})
+        return self._add("create", kind, _copy(body), {(self.manager, "Update"): applied_fields(body)})
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Delete exactly that object; finalizers hold it in deletion."""
@@ -125,9 +124,9 @@ class FakeCluster:
         _check_keyed(body)
         kept = {"apiVersion", "kind", "metadata", *(live.keys() if subresource else {"status"})} - {subresource}
         rest = {key: value for key, value in body.items() if key not in kept}
-        wanted = {**{key: live[key] for key in kept if key in live}, **copy.deepcopy(rest)}
+        wanted = {**{key: live[key] for key in kept if key in live}, **_copy(rest)}
         if wanted == live:
-            return copy.deepcopy(live)
+            return _copy(live)
         return self._store(subresource or "replace", kind, wanted)
 
     @property
@@ -145,7 +144,7 @@ class FakeCluster:
     def put(self, kind: Kind, body: Object) -> Object:
         """Create or overwrite an object as its owner would; not counted as a write of the operator."""
         live = self.objects.get(_id(kind, body))
-        fresh = copy.deepcopy(body)
+        fresh = _copy(body)
         if live is None:
             return self._add("", kind, fresh, {("kubectl", "Update"): applied_fields(body)})
         meta = {**live["metadata"], **{k: v for k, v in fresh["metadata"].items() if k in ("annotations", "labels")}}
@@ -154,7 +153,7 @@ class FakeCluster:
     def edit(self, kind: Kind, namespace: str, name: str, change: Callable[[Object], None]) -> None:
         """A hand edit: fields that it changes are no longer those of whoever applied them."""
         live = self.objects[kind, namespace, name]
-        edited = copy.deepcopy(live)
+        edited = _copy(live)
         change(edited)
         owners = _owners(live)
         for owner, fields in owners.items():
@@ -166,7 +165,7 @@ class FakeCluster:
         """What a controller reports."""
         live = self.objects[kind, namespace, name]
         if live.get("status") != status:
-            self._store("", kind, {**live, "status": copy.deepcopy(status)})
+            self._store("", kind, {**live, "status": _copy(status)})
 
     def remove(self, kind: Kind, namespace: str, name: str) -> None:
         """A person's delete; children go by `collect_garbage`."""
@@ -199,7 +198,7 @@ class FakeCluster:
         late, self._late = self._late, []
         for kind, event, live in late:
             for listener in self._listeners:
-                listener(kind, event, copy.deepcopy(live))
+                listener(kind, event, _copy(live))
 
     def of(self, kind: Kind, namespace: str | None = None) -> dict[str, Object]:
         """Objects of a kind by name, as they are."""
@@ -227,7 +226,7 @@ class FakeCluster:
         owners = _owners(live)
         mine = (self.manager, "Apply")
         others = {owner: claimed for owner, claimed in owners.items() if owner != mine}
-        after = copy.deepcopy(live)
+        after = _copy(live)
         for path in sorted(owners.get(mine, frozenset()) - fields, key=len, reverse=True):
             if not any(path in claimed for claimed in others.values()):
                 without(after, path[:-1] if path[-1] == "." else path)
@@ -239,7 +238,7 @@ class FakeCluster:
         if after == live:
             # The API server answers such an apply without a new revision; for the operator it was a write all the same.
             self._written("apply", kind, live)
-            return copy.deepcopy(live)
+            return _copy(live)
         return self._store("apply", kind, after)
 
     def _add(self, verb: str, kind: Kind, body: Object, owners: dict[tuple[str, str], FieldSet]) -> Object:
@@ -260,7 +259,7 @@ class FakeCluster:
         self._tell(kind, "ADDED" if before is None else "MODIFIED", body)
         if verb:
             self._written(verb, kind, body)
-        return copy.deepcopy(body)
+        return _copy(body)
 
     def _delete(self, kind: Kind, live: Object) -> None:
         if not live["metadata"].get("finalizers"):
@@ -276,14 +275,14 @@ class FakeCluster:
         self._tell(kind, "DELETED", last)
 
     def _tell(self, kind: Kind, event: str, live: Object) -> None:
-        news = (kind, event, copy.deepcopy(live))
+        news = (kind, event, _copy(live))
         if self.events is Events.DROPPED:
             return
         if self.events in (Events.DELAYED, Events.REPEATED):
             self._late.append(news)
         if self.events in (Events.IMMEDIATE, Events.REPEATED):
             for listener in self._listeners:
-                listener(kind, event, copy.deepcopy(live))
+                listener(kind, event, _copy(live))
 
     def _written(self, verb: str, kind: Kind, body: Object) -> None:
         write = Write(verb, kind.kind, body["metadata"]["name"])
@@ -292,6 +291,12 @@ class FakeCluster:
         if self.crash_after is not None and len(self.writes) >= self.crash_after:
             self.crash_after = None
             raise Crashed(f"after {write}")
+
+
+def _copy(body: Object) -> Object:
+    # As over the wire, and much quicker than deepcopy.
+    copied: Object = json.loads(json.dumps(body))
+    return copied
 
 
 def _id(kind: Kind, body: Object) -> Id:

@@ -1,4 +1,4 @@
-"""What a cluster's own controllers do to the fake: pods come up, endpoints follow, gateways take routes, garbage goes."""
+"""What a cluster's controllers do to the fake: pods come up, endpoints follow, gateways take routes, garbage goes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,161 @@
+"""The whole operator on the fake cluster, in virtual time: killed at any write, it starts again from nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from fakes.cluster import Crashed, FakeCluster
+from fakes.controllers import Controllers
+from fakes.seen import NOW
+from modelloop_core.api.spec import Registry as RegistryRef
+from modelloop_core.registry import Registry
+from modelloop_core.storage.directory import DirectoryStore
+from modelloop_operator.cluster import discovery
+from modelloop_operator.cluster.apply import Applier
+from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.catalogs import Catalogs
+from modelloop_operator.cluster.chronicle import Chronicle
+from modelloop_operator.cluster.commit import Committer
+from modelloop_operator.cluster.credentials import Credentials, Keys
+from modelloop_operator.cluster.kinds import CHILD_KINDS, MLMODEL, OPTIONAL_CHILD_KINDS, Kind
+from modelloop_operator.cluster.observe import Observer
+from modelloop_operator.cluster.pods import Prober
+from modelloop_operator.cluster.port import Object
+from modelloop_operator.cluster.work_queue import WorkQueue
+from modelloop_operator.decide.observation import Policy
+from modelloop_operator.handlers import absorb
+from modelloop_operator.loop import Loop, resync, resync_forever
+from modelloop_operator.metrics import Metrics
+from modelloop_operator.naming import MANAGED_BY_LABEL, MANAGER
+from modelloop_operator.reconcile import Reconciler
+from modelloop_operator.render.predictor import Installation
+
+INSTALLATION = Installation("localhost/modelloop/runtime:dev")
+RESYNC_SECONDS = 10.0
+POLL_SECONDS = 5.0
+STEP_SECONDS = 1.0
+KEY = ("shop", "churn")
+
+
+@dataclass
+class Life:
+    """One process: everything it knows is lost with it."""
+
+    cluster: FakeCluster
+    folder: Path
+    clock: Callable[[], float]
+    policy: Policy = field(default_factory=lambda: Policy(drain=timedelta(seconds=5)))
+
+    def __post_init__(self) -> None:
+        self.cache = Cache()
+        self.queue: WorkQueue[Key] = WorkQueue(self.clock)
+        self.metrics = Metrics(CollectorRegistry())
+        credentials = Credentials(self.cluster, clock=self.clock)
+        self.catalogs = Catalogs(
+            credentials, self._open, on_change=self.queue.add, clock=self.clock, poll_seconds=POLL_SECONDS
+        )
+        self.reconciler = self._reconciler()
+        self.loop = Loop(self.queue, self.reconciler, self.metrics, self.clock)
+
+    async def sync(self) -> None:
+        """The first list of all objects."""
+        await resync(self.cluster, self.cache, self._kinds(), (), self.queue.add)
+
+    async def live(self) -> None:
+        """List, watch and work until it is killed or cancelled."""
+        self.cluster.listen(self._on_event)
+        await self.sync()
+        repair = resync_forever(
+            self.cluster, self.cache, self._kinds(), namespaces=(), dirty=self.queue.add, seconds=RESYNC_SECONDS
+        )
+        async with asyncio.TaskGroup() as tasks:
+            for work in (repair, self.catalogs.poll(), self.loop.work()):
+                tasks.create_task(work)
+
+    def _kinds(self) -> list[Kind]:
+        return [kind for kind in (MLMODEL, *CHILD_KINDS, *OPTIONAL_CHILD_KINDS) if kind in self.cluster.served]
+
+    def _reconciler(self) -> Reconciler:
+        offered = discovery.capabilities(self.cluster.served)
+        prober = Prober(self.cluster, clock=self.clock)
+        return Reconciler(
+            cache=self.cache,
+            catalogs=self.catalogs,
+            observer=Observer(self.cache, self.catalogs, prober, lambda: offered, "test"),
+            committer=Committer(self.cluster, self.cache, self.metrics.wrote),
+            applier=Applier(self.cluster, self.cache, self.metrics.wrote),
+            chronicle=Chronicle(self.cluster, self.catalogs, now=self._now),
+            installation=INSTALLATION,
+            policy=self.policy,
+            metrics=self.metrics,
+            now=self._now,
+        )
+
+    def _open(self, ref: RegistryRef, keys: Keys) -> Registry:
+        return Registry(DirectoryStore(self.folder / ref.uri.removeprefix("s3://")))
+
+    def _now(self) -> datetime:
+        return NOW + timedelta(seconds=self.clock())
+
+    def _on_event(self, kind: Kind, event: str, live: Object) -> None:
+        watched = kind in (MLMODEL, *CHILD_KINDS, *OPTIONAL_CHILD_KINDS)
+        ours = kind == MLMODEL or live["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGER
+        if watched and ours:
+            key = absorb(self.cache, kind, event, live)
+            if key is not None:
+                self.queue.add(key)
+
+
+@dataclass
+class Stage:
+    """The fake cluster with its controllers, and an operator that is started again whenever it dies."""
+
+    folder: Path
+    clock: Callable[[], float]
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    deaths: int = 0
+    notes: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.controllers = Controllers(self.cluster)
+        self.life = Life(self.cluster, self.folder, self.clock)
+
+    async def play(self, story: Callable[[Stage], Awaitable[None]]) -> None:
+        """Run `story` while controllers and operator run beside it."""
+        helpers = [asyncio.create_task(self._control()), asyncio.create_task(self._operate())]
+        told = asyncio.ensure_future(story(self))
+        done, _ = await asyncio.wait([told, *helpers], return_when=asyncio.FIRST_COMPLETED)
+        for task in (told, *helpers):
+            task.cancel()
+        await asyncio.gather(told, *helpers, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def wait(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
+
+    def registry(self) -> Registry:
+        """The registry that the MLModel names."""
+        return Registry(DirectoryStore(self.folder / "models/churn"))
+
+    async def _operate(self) -> None:
+        while True:
+            try:
+                await self.life.live()
+            except* Crashed:
+                self.deaths += 1
+            self.life = Life(self.cluster, self.folder, self.clock)
+
+    async def _control(self) -> None:
+        while True:
+            await asyncio.sleep(STEP_SECONDS)
+            self.cluster.deliver()
+            self.controllers.step()
