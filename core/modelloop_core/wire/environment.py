@@ -46,6 +46,7 @@ class PredictorEnvironment(BaseModel):
     read_seconds: float = Field(default=10.0, gt=0)
     prestop_seconds: float = Field(default=1.0, ge=0)
     drain_seconds: float = Field(default=20.0, ge=0)
+    port: int = Field(default=PREDICT_PORT, ge=0, le=65535)
     cache_dir: str = "/var/cache/modelloop"
     termination_log: str = TERMINATION_LOG
 

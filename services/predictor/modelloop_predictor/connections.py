@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MOST_HEADER_BYTES = 64 << 10
 _CROSSING_SECONDS = 0.5
+_LINGER_SECONDS = 20.0
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -24,6 +25,7 @@ def guarded_protocol(read_seconds: float) -> type[asyncio.Protocol]:
 class _GuardedProtocol(HttpToolsProtocol):
     seconds: float
     _deadline: asyncio.TimerHandle | None = None
+    _linger: asyncio.TimerHandle | None = None
     _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -59,7 +61,7 @@ class _GuardedProtocol(HttpToolsProtocol):
         if self.cycle.more_body and not self.transport.is_closing():
             # Answered before the body was read: let the client finish sending, or it would see a reset and not
             # the answer; what arrives is thrown away, for a while.
-            self._deadline = self.loop.call_later(self.seconds, self.transport.close)
+            self._linger = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def shutdown(self) -> None:
         # A request may be on its way on a connection that looks idle; it is answered before the connection closes.
@@ -73,9 +75,10 @@ class _GuardedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.seconds, self._refuse, _TOO_SLOW)
 
     def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        for timer in (self._deadline, self._linger):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._linger = None
 
     def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():

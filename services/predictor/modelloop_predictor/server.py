@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from modelloop_core.registry import Registry
 from modelloop_core.storage.open import open_store
-from modelloop_core.wire.environment import EXIT_PERMANENT, PREDICT_PORT, PredictorEnvironment
+from modelloop_core.wire.environment import EXIT_PERMANENT, PredictorEnvironment
 from modelloop_predictor.app import create_app
 from modelloop_predictor.connections import guarded_protocol
 from modelloop_predictor.loader import Failure, Loader
@@ -30,10 +30,13 @@ from modelloop_predictor.worker import ModelWorker
 _KEEP_ALIVE_SECONDS = 620
 
 
-def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int = PREDICT_PORT) -> int:  # noqa: S104
-    """Serve until SIGTERM or SIGINT (0), or until it is certain that the version can never be served (78)."""
+def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | None = None) -> int:  # noqa: S104
+    """Serve until SIGTERM or SIGINT (0), or until it is certain that the version can never be served (78).
+
+    `port` goes before the environment's; 0 takes a free one, which the `listening` event names.
+    """
     serving = Serving(environment, Metrics(CollectorRegistry()), ModelWorker(environment.max_queue))
-    server = PredictorServer(_config(serving, host, port), serving)
+    server = PredictorServer(_config(serving, host, environment.port if port is None else port), serving)
     stop = threading.Event()
     loader = Loader(serving, lambda: _registry(environment), wait=stop.wait, on_failure=server.fail)
     serving.worker.start()
@@ -75,7 +78,8 @@ class PredictorServer(uvicorn.Server):
         """Listen, and remember the loop for signals."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        event("listening", host=self.config.host, port=self.config.port, reason=Phase.STARTING)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        event("listening", host=self.config.host, port=port, reason=Phase.STARTING)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start draining at the first signal; a second one ends at once."""
