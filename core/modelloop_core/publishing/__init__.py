@@ -14,7 +14,7 @@ from modelloop_core.manifest import Lineage
 from modelloop_core.preprocessing import Preprocessing
 from modelloop_core.publishing.errors import PublishError
 from modelloop_core.publishing.publish import About, Declared, Published, publish_model
-from modelloop_core.publishing.schema import Schema, parse_schema
+from modelloop_core.publishing.schema import Schema, parse_preprocessing, parse_schema
 from modelloop_core.registry import Registry
 from modelloop_core.storage.open import open_store
 from modelloop_core.versions import Version
@@ -26,6 +26,7 @@ __all__ = [
     "Published",
     "Schema",
     "name_in",
+    "parse_preprocessing",
     "parse_schema",
     "publish",
     "publish_model",

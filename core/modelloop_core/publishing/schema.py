@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Output, level_text
+from modelloop_core.preprocessing import Preprocessing
 from modelloop_core.publishing.errors import PublishError
 
 MAX_LEVELS = 1000
@@ -37,6 +38,21 @@ def parse_schema(text: str | bytes) -> Schema:
         where = ".".join(str(part) for part in first["loc"])
         hint = "give `inputs: [{kind: numeric, name: age}, {kind: categorical, name: city, levels: [a, b]}]`"
         raise PublishError(f"the schema's {where or 'content'}: {first['msg']}", hint) from error
+
+
+def parse_preprocessing(text: str | bytes) -> Preprocessing:
+    """Read preprocessing from YAML or JSON (`features: {age: [{step: scale, …}]}`); raises PublishError."""
+    import yaml
+
+    try:
+        return Preprocessing.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise PublishError(f"the preprocessing is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        hint = "give `features: {age: [{step: scale, center: 40, scale: 12}], city: [{step: encode, method: one-hot}]}`"
+        raise PublishError(f"the preprocessing's {where or 'content'}: {first['msg']}", hint) from error
 
 
 def infer_inputs(frame: pd.DataFrame, leave_out: Collection[str] = ()) -> tuple[Feature, ...]:

@@ -1,0 +1,1 @@
+"""The command line: `modelloop`, installed also as `kubectl-mlmodel`."""

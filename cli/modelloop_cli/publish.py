@@ -1,0 +1,109 @@
+"""`modelloop publish`: a model file and a table become a new version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelloop_cli.options import (
+    CAFileOption,
+    EndpointOption,
+    NewVersionOption,
+    OutputOption,
+    RegionOption,
+    RegistryOption,
+    open_registry,
+)
+from modelloop_cli.output import Output, print_json, print_lines
+from modelloop_core.feature_schema import Task
+
+if TYPE_CHECKING:
+    from modelloop_core.publishing import About, Declared, Published
+
+
+def _file(explanation: str) -> Any:
+    return typer.Option(exists=True, dir_okay=False, help=explanation)
+
+
+def publish(
+    model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .pt2, TorchScript or ONNX file.")],
+    registry: RegistryOption,
+    reference: Annotated[
+        Path, typer.Option(exists=True, help="Parquet: rows that show what callers send, and perhaps the label.")
+    ],
+    schema: Annotated[Path | None, _file("YAML with inputs (and output); absent means inferred.")] = None,
+    preprocessing: Annotated[Path | None, _file("YAML with the steps of each feature.")] = None,
+    version: NewVersionOption = None,
+    label: Annotated[str | None, typer.Option(help="Column of the reference that is predicted, not given.")] = None,
+    task: Annotated[Task | None, typer.Option(help="What a prediction is; absent means inferred.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Binary: positive from here on.")] = None,
+    card: Annotated[Path | None, _file("YAML: model_id, training_data, intended_use, owner …")] = None,
+    metric: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A metric; may be repeated.")] = None,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    ca_file: CAFileOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check a model on rows of a reference and write it as a new version."""
+    metrics = _metrics(metric or [])
+    # Late: this loads pandas, which no other command needs.
+    from modelloop_core.publishing import publish_model, read_frame
+
+    published = publish_model(
+        model,
+        read_frame(reference),
+        open_registry(registry, endpoint, region, ca_file),
+        declared=_declared(schema, preprocessing, task, label, threshold),
+        about=_about(card, metrics, registry),
+        version=version,
+    )
+    _show(published, registry, output)
+
+
+def _declared(
+    schema: Path | None, preprocessing: Path | None, task: Task | None, label: str | None, threshold: float | None
+) -> Declared:
+    from modelloop_core.publishing import Declared, parse_preprocessing, parse_schema
+
+    parsed = parse_schema(schema.read_bytes()) if schema else None
+    steps = {"preprocessing": parse_preprocessing(preprocessing.read_bytes())} if preprocessing else {}
+    return Declared(schema=parsed, task=task, label=label, threshold=threshold, **steps)
+
+
+def _about(card: Path | None, metrics: dict[str, float], registry: str) -> About:
+    from modelloop_core.card import CardNotes
+    from modelloop_core.publishing import About, name_in
+
+    notes = CardNotes.from_yaml(card.read_bytes()) if card else CardNotes()
+    named = notes.model_copy(update={"model_id": notes.model_id or name_in(registry)})
+    return About(notes=named, metrics=metrics)
+
+
+def _metrics(texts: list[str]) -> dict[str, float]:
+    metrics = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        try:
+            metrics[name] = float(value)
+        except ValueError:
+            separator = ""
+        if not separator or not name:
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE with a number", param_hint="--metric")
+    return metrics
+
+
+def _show(published: Published, registry: str, output: Output) -> None:
+    manifest = published.manifest
+    if output is Output.JSON:
+        document: dict[str, Any] = {"version": str(published.version), "notes": list(published.notes)}
+        print_json({**document, "manifest": manifest.model_dump(mode="json")})
+        return
+    inputs = ", ".join(manifest.signature.feature_names[:8]) + (", …" if len(manifest.signature.inputs) > 8 else "")
+    print_lines(
+        f"published {published.version} to {registry}",
+        f"  {manifest.signature.task} model in {manifest.format.value}, takes {inputs}",
+        *(f"  note: {note}" for note in published.notes),
+        f"  try it: modelloop serve --registry {registry} --version {published.version}",
+    )

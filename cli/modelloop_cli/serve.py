@@ -1,0 +1,90 @@
+"""`modelloop serve`: the predictor on this machine, exactly as it runs in a pod."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelloop_cli.errors import Refused
+from modelloop_cli.options import (
+    CAFileOption,
+    EndpointOption,
+    OutputOption,
+    RangeOption,
+    RegionOption,
+    RegistryOption,
+    choose,
+    open_registry,
+)
+from modelloop_cli.output import Output, print_json, print_lines
+from modelloop_core.versions import Version
+from modelloop_core.wire.environment import PREDICT_PORT, PredictorEnvironment
+
+
+class Device(StrEnum):
+    """Where the model computes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def serve(
+    registry: RegistryOption,
+    version: RangeOption = None,
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port to listen on.")] = PREDICT_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    device: Annotated[Device, typer.Option(help="Where the model computes.")] = Device.CPU,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one prediction.")] = 1,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until a prediction is given up.")] = 1.0,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    ca_file: CAFileOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Serve a version over HTTP until Ctrl-C."""
+    chosen = choose(open_registry(registry, endpoint, region, ca_file), version)
+    environment = PredictorEnvironment(
+        registry_uri=registry,
+        registry_endpoint=endpoint,
+        registry_region=region,
+        registry_ca_file=str(ca_file) if ca_file else None,
+        model_version=str(chosen),
+        device=device.value,
+        threads=threads,
+        timeout_seconds=timeout,
+        prestop_seconds=0,
+        cache_dir=str(cache_folder()),
+    )
+    _announce(chosen, host, port, output)
+    _run(environment, host, port)
+
+
+def cache_folder() -> Path:
+    """Where downloaded versions stay: below XDG_CACHE_HOME, or ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelloop" / "versions"
+
+
+def _announce(version: Version, host: str, port: int, output: Output) -> None:
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    url = f"http://{shown}:{port}"
+    if output is Output.JSON:
+        print_json({"version": str(version), "url": url})
+    else:
+        print_lines(f"serving {version} at {url} (documentation at {url}/docs, Ctrl-C ends it)")
+
+
+def _run(environment: PredictorEnvironment, host: str, port: int) -> None:
+    try:
+        from modelloop_predictor import logs
+        from modelloop_predictor.server import serve as run
+    except ImportError as error:
+        raise Refused(
+            f"serving needs the predictor, and {error.name} is missing", "pip install 'modelloop[predictor]'"
+        ) from error
+    logs.configure({"version": environment.model_version})
+    if run(environment, host=host, port=port):
+        raise Refused(f"version {environment.model_version} cannot be served", "the log above says why")
