@@ -64,6 +64,7 @@ class FakeCluster:
         self.crash_after: int | None = None
         self.refuse: Callable[[str, Kind, str], ClusterError | None] = lambda verb, kind, name: None
         self.while_listing: Callable[[Kind], None] = lambda kind: None
+        self.on_get: Callable[[Kind], None] = lambda kind: None
         self.on_write: Callable[[Write, Object], None] = lambda write, body: None
         self._revision = 100
         self._listeners: list[Listener] = []
@@ -74,6 +75,7 @@ class FakeCluster:
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         """One object; raises Missing."""
         await self._enter("get", kind, name)
+        self.on_get(kind)
         return _copy(self._find(kind, namespace or "", name))
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> list[Object]:

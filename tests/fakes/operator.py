@@ -70,7 +70,7 @@ class Life:
 
     async def live(self) -> None:
         """List, watch and work until it is killed or cancelled."""
-        self.cluster.listen(self._on_event)
+        self.cluster.listen(self.on_event)
         await self.sync()
         repair = resync_forever(
             self.cluster, self.cache, self._kinds(), namespaces=(), dirty=self.queue.add, seconds=RESYNC_SECONDS
@@ -104,7 +104,8 @@ class Life:
     def _now(self) -> datetime:
         return NOW + timedelta(seconds=self.clock())
 
-    def _on_event(self, kind: Kind, event: str, live: Object) -> None:
+    def on_event(self, kind: Kind, event: str, live: Object) -> None:
+        """A watch event, filtered as the handlers filter."""
         watched = kind in (MLMODEL, *CHILD_KINDS, *OPTIONAL_CHILD_KINDS)
         ours = kind == MLMODEL or live["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGER
         if watched and ours:

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from fakes.cluster import Events, FakeCluster, Write
+from fakes.cluster import EVERYTHING, Events, FakeCluster, Write
 from fakes.operator import Stage
 from fakes.virtual_time import run_virtually
 from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
-from modelloop_operator.cluster.kinds import DEPLOYMENT, MLMODEL
+from modelloop_operator.cluster.kinds import DEPLOYMENT, MLMODEL, Kind
 from modelloop_operator.cluster.ownership import rendered_digest
 from modelloop_operator.cluster.port import Object
-from modelloop_operator.naming import MODEL_LABEL, VERSION_LABEL
+from modelloop_operator.naming import VERSION_LABEL
 from support.versions import a_version
 
 MODEL: Object = {
@@ -137,11 +137,17 @@ class Watched(Stage):
         self.watchdog = Watchdog(self.cluster)
 
 
-def run(folder: Path, story: Story, events: Events, crash_after: int | None = None) -> Watched:
+def run(
+    folder: Path,
+    story: Story,
+    events: Events,
+    crash_after: int | None = None,
+    served: frozenset[Kind] = EVERYTHING,
+) -> Watched:
     """Play a story on a fresh stage."""
 
     async def main(clock: Callable[[], float]) -> Watched:
-        stage = Watched(folder, clock)
+        stage = Watched(folder, clock, FakeCluster(served=served))
         stage.cluster.events = events
         stage.cluster.crash_after = crash_after
         await stage.play(story)

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
-from fakes.cluster import Events
-from fakes.operator import KEY, Life, Stage
-from fakes.stories import check_killed_after_any_write, run, served_and_replaced, served_replaced_and_deleted, summary
-from modelloop_operator.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, SERVICE
+import pytest
+
+from fakes.cluster import EVERYTHING, Events, FakeCluster
+from fakes.operator import KEY, RESYNC_SECONDS, Life, Stage
+from fakes.stories import (
+    MODEL,
+    check_killed_after_any_write,
+    publish,
+    run,
+    served_and_replaced,
+    served_replaced_and_deleted,
+    summary,
+)
+from modelloop_core.versions import Version
+from modelloop_core.wire.environment import EXIT_PERMANENT
+from modelloop_operator.cluster.kinds import (
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    GATEWAY,
+    HTTP_ROUTE,
+    MLMODEL,
+    POD,
+    RETRY_POLICY,
+    SERVICE,
+    Kind,
+)
+from modelloop_operator.cluster.port import Conflict, Object, Rejected
+from modelloop_operator.naming import selector
 
 
 def test_a_version_is_served_and_then_replaced(tmp_path: Path) -> None:
@@ -64,3 +89,201 @@ def test_no_write_is_made_twice_when_nothing_goes_wrong(tmp_path: Path) -> None:
     moved_once = {write for write, times in applied.items() if times > 1}
     # The route and the Service under the model's own name follow each version; everything else is written once.
     assert {(write.kind, write.name) for write in moved_once} == {("HTTPRoute", "churn"), ("Service", "churn")}
+
+
+def test_a_decision_on_a_stale_view_fails_before_it_acts(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        behind = Life(stage.cluster, stage.folder, stage.clock)
+        await behind.sync()
+        publish(stage.folder, "1.2.0")
+        # The other replica leads and commits; this one still holds what it saw before.
+        live = stage.cluster.of(MLMODEL)["churn"]
+        stage.cluster.set_status(MLMODEL, "shop", "churn", {**live["status"], "message": "somebody else was here"})
+        before = list(stage.cluster.writes)
+        with pytest.raises(Conflict):
+            await behind.reconciler.reconcile(KEY)
+        assert stage.cluster.writes == before
+
+    run(tmp_path, story, Events.DROPPED)
+
+
+def test_status_that_is_wiped_is_rebuilt_from_route_and_pods_without_touching_them(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        uids = {name: live["metadata"]["uid"] for name, live in stage.cluster.of(DEPLOYMENT).items()}
+        before = summary(stage.cluster)
+        written = len(stage.cluster.writes)
+        stage.cluster.set_status(MLMODEL, "shop", "churn", {})
+        await stage.wait(30)
+        assert summary(stage.cluster) == before
+        assert {name: live["metadata"]["uid"] for name, live in stage.cluster.of(DEPLOYMENT).items()} == uids
+        assert {write.verb for write in stage.cluster.writes[written:]} == {"status", "create"}
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_first_version_that_is_refused_leaves_no_pods_behind(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        stage.controllers.broken.add("churn-v1-0-0")
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(5)
+        stage.cluster.put(POD, failed_pod("churn", "1.0.0"))
+        await stage.wait(30)
+        status = stage.cluster.of(MLMODEL)["churn"]["status"]
+        assert [failed["version"] for failed in status["failedVersions"]] == ["1.0.0"]
+        assert list(stage.cluster.of(DEPLOYMENT)) == []
+        assert list(stage.cluster.of(SERVICE)) == []
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_broken_version_is_refused_and_the_live_one_goes_on(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        stage.controllers.broken.add("churn-v1-2-0")
+        publish(stage.folder, "1.2.0")
+        await stage.wait(10)
+        stage.cluster.put(POD, failed_pod("churn", "1.2.0"))
+        await stage.wait(30)
+        found = summary(stage.cluster)
+        assert found["roles"] == {"stable": "1.1.0", "candidate": None}
+        assert found["failedVersions"] == ["1.2.0"]
+        assert found["conditions"]["Stalled"][1] == "VersionFailed"
+        assert found["conditions"]["Ready"][0] == "True"
+        assert set(stage.cluster.of(DEPLOYMENT)) == {"churn-v1-1-0"}
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_an_mlmodel_made_again_while_a_pass_ends_the_old_one_is_not_forgotten(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        # Without children, whose going would wake the operator up.
+        leaving = {**MODEL, "metadata": {**MODEL["metadata"], "finalizers": ["example.org/held"]}}
+        stage.cluster.put(MLMODEL, leaving)
+        await stage.wait(41)
+
+        def in_the_middle_of_a_pass(kind: Kind) -> None:
+            if "deletionTimestamp" in stage.cluster.of(MLMODEL)["churn"]["metadata"]:
+                stage.cluster.finish_deletion(MLMODEL, "shop", "churn")
+                stage.cluster.put(MLMODEL, MODEL)
+
+        stage.cluster.on_get = in_the_middle_of_a_pass
+        stage.cluster.remove(MLMODEL, "shop", "churn")
+        # Before the next repairing LIST.
+        await stage.wait(RESYNC_SECONDS / 2)
+        assert stage.cluster.of(MLMODEL)["churn"].get("status")
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_an_mlmodel_that_comes_while_the_list_is_under_way_is_not_taken_for_a_ghost(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    life = Life(cluster, tmp_path, lambda: 0.0)
+    cluster.listen(life.on_event)
+
+    def it_comes_after_the_snapshot(kind: Kind) -> None:
+        if kind == MLMODEL:
+            cluster.put(MLMODEL, MODEL)
+
+    cluster.while_listing = it_comes_after_the_snapshot
+    asyncio.run(life.sync())
+    assert KEY in life.cache.models
+
+
+def test_a_child_that_is_being_deleted_is_waited_for_and_made_again(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        budget = "churn-v1-1-0"
+        stage.cluster.edit(
+            DISRUPTION_BUDGET, "shop", budget, lambda live: live["metadata"].update(finalizers=["example.org/held"])
+        )
+        stage.cluster.remove(DISRUPTION_BUDGET, "shop", budget)
+        await stage.wait(20)
+        assert summary(stage.cluster)["conditions"]["Stalled"][0] == "False"
+        stage.cluster.finish_deletion(DISRUPTION_BUDGET, "shop", budget)
+        await stage.wait(10)
+        assert "deletionTimestamp" not in stage.cluster.of(DISRUPTION_BUDGET)[budget]["metadata"]
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_name_that_a_foreign_object_holds_is_told_and_left_alone(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        theirs = {"metadata": {"name": "churn-v1-0-0", "namespace": "shop"}, "spec": {"selector": {"app": "other"}}}
+        stage.cluster.put(SERVICE, theirs)
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(20)
+        stalled = summary(stage.cluster)["conditions"]["Stalled"]
+        assert stalled[0] == "True"
+        assert "Service shop/churn-v1-0-0 exists and does not belong to this MLModel" in stalled[2]
+        assert stage.cluster.of(SERVICE)["churn-v1-0-0"]["spec"] == {"selector": {"app": "other"}}
+        stage.cluster.remove(SERVICE, "shop", "churn-v1-0-0")
+        await stage.wait(90)
+        assert summary(stage.cluster)["conditions"]["Stalled"][0] == "False"
+        assert summary(stage.cluster)["conditions"]["Ready"][0] == "True"
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_child_that_the_api_server_refuses_is_told_in_its_words(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        full = Rejected("exceeded quota: few-deployments")
+        stage.cluster.refuse = lambda verb, kind, name: full if (verb, kind) == ("apply", DEPLOYMENT) else None
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(20)
+        assert summary(stage.cluster)["conditions"]["Stalled"] == ("True", "WriteRejected", str(full))
+        stage.cluster.refuse = lambda verb, kind, name: None
+        await stage.wait(90)
+        assert summary(stage.cluster)["conditions"]["Ready"][0] == "True"
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_an_api_server_that_was_away_is_no_reason_to_do_anything_but_go_on(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        before, written = summary(stage.cluster), len(stage.cluster.writes)
+        stage.cluster.unreachable = True
+        stage.life.queue.add(KEY)
+        await stage.wait(40)
+        stage.cluster.unreachable = False
+        await stage.wait(60)
+        assert summary(stage.cluster) == before
+        assert stage.cluster.writes[written:] == []
+        publish(stage.folder, "1.2.0")
+        await stage.wait(45)
+        assert summary(stage.cluster)["roles"]["stable"] == "1.2.0"
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_without_the_gateway_api_the_service_carries_the_traffic_and_the_condition_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        found = summary(stage.cluster)
+        assert found["conditions"]["RouteAccepted"][:2] == ("False", "GatewayAPIMissing")
+        assert found["conditions"]["Ready"][0] == "True"
+        assert found["weights"]["stable"] == 100
+        assert stage.cluster.of(HTTP_ROUTE) == {}
+
+    run(tmp_path, story, Events.IMMEDIATE, served=EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY})
+
+
+def failed_pod(model: str, version: str) -> Object:
+    """A pod that ended for ever and said why."""
+    message = '{"reason": "ChecksumMismatch", "message": "model.onnx is damaged"}'
+    terminated = {"exitCode": EXIT_PERMANENT, "message": message}
+    return {
+        "metadata": {
+            "name": f"{model}-{version}-pod",
+            "namespace": "shop",
+            "labels": selector(model, Version.parse(version)),
+        },
+        "status": {"containerStatuses": [{"state": {"terminated": terminated}}]},
+    }
