@@ -62,7 +62,8 @@ def _format_of(path: Path) -> ModelFormat:
         except ModelUnreadable as error:
             refusal: LoadError = error
         except LoadError as error:
-            raise PublishError(str(error)) from error
+            message, _, hint = str(error).partition(". ")
+            raise PublishError(message, hint or WHAT_TO_GIVE) from error
         else:
             return candidate
     raise PublishError(f"{path.name} is no model that can be served: {refusal}", WHAT_TO_GIVE) from refusal

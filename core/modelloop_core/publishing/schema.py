@@ -101,11 +101,9 @@ def _feature(name: str, column: pd.Series) -> Feature:
 def _is_text(column: pd.Series) -> bool:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return True
-    return bool(pd.api.types.is_string_dtype(column.dtype) or _holds_only_text(column))
-
-
-def _holds_only_text(column: pd.Series) -> bool:
-    return column.dtype == object and all(isinstance(value, str) for value in column.dropna())
+    if column.dtype == object:
+        return all(isinstance(value, str) for value in column.dropna())
+    return isinstance(column.dtype, pd.StringDtype)
 
 
 def _dtype(name: str, column: pd.Series) -> Any:

@@ -96,7 +96,7 @@ class DirectoryStore:
 
     def _folder(self, prefix: str) -> Path:
         if not self.root.is_dir():
-            raise NotFound(f"there is no folder {str(self.root)!r}")
+            raise NotFound(f"there is no folder {str(self.root)!r}; check the address")
         return self._path(prefix.rstrip("/")) if prefix else self.root
 
 

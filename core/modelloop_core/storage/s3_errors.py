@@ -103,6 +103,8 @@ def _from_library(attempt: str, error: Exception) -> StoreError:
             return Unavailable(f"{attempt}: no connection to the store; check the endpoint and that it runs")
         case boto.HTTPClientError() | boto.IncompleteReadError() | boto.FlexibleChecksumError():
             return Unavailable(f"{attempt}: {said}")
+        case ValueError() if "endpoint" in said:
+            return StoreError(f"{attempt}: {said}; give the endpoint as https://HOST or http://HOST:PORT")
         case FileNotFoundError() | PermissionError():
             return StoreError(f"{attempt}: {said}")
         case OSError():
