@@ -28,8 +28,8 @@ EVERYTHING: dict[str, Any] = {
     "prestop_seconds": 0.5,
     "drain_seconds": 12.5,
     "port": 9090,
-    "cache_dir": "/var/tmp/cache",
-    "termination_log": "/tmp/log",
+    "cache_dir": "/var/cache/other",
+    "termination_log": "/dev/other-log",
 }
 
 

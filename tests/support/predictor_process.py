@@ -128,7 +128,7 @@ def eventually(condition: Callable[[], Any], what: str, describe: Callable[[], s
 
 def receive_all(connection: socket.socket) -> bytes:
     """What the other side sends until it closes (or resets)."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         try:
             part = connection.recv(65536)

@@ -97,7 +97,8 @@ def test_a_frozen_torchscript_loads_again(tmp_path: Path) -> None:
 def test_a_torchscript_saved_in_training_mode_answers_in_evaluation_mode(tmp_path: Path) -> None:
     path = tmp_path / "model.ts.pt"
     model = torch.nn.Sequential(torch.nn.Dropout(0.9), model_files.Logistic()).train()
-    torch.jit.script(model).save(str(path))
+    scripted: Any = torch.jit.script(model)
+    scripted.save(str(path))
     assert load_model(path, TORCHSCRIPT).predict(ROWS) == pytest.approx(EXPECTED, abs=1e-6)
 
 

@@ -40,12 +40,13 @@ def replace_model(predictor: Predictor, call: Any) -> None:
 
 
 @contextmanager
-def hanging(predictor: Predictor) -> Iterator[threading.Event]:
-    """A model that hangs for as long as the block; the event tells that it does."""
-    entered, release = threading.Event(), threading.Event()
+def hanging(predictor: Predictor) -> Iterator[list[float]]:
+    """A model that hangs for as long as the block; the list has the first number of each call."""
+    entered: list[float] = []
+    release = threading.Event()
 
     def hang(rows: Float64s) -> Float64s:
-        entered.set()
+        entered.append(float(rows[0, 0]))
         assert release.wait(60)
         return np.zeros(len(rows))
 
@@ -201,7 +202,7 @@ def test_a_hung_model_is_a_deadline_exceeded_and_the_probes_answer(started: Star
 
 def test_a_request_that_nobody_waits_for_is_never_run(started: Start) -> None:
     predictor = started(model_files.Logistic(), timeout_seconds=0.05)
-    with hanging(predictor):
+    with hanging(predictor) as entered:
         predictor.predict({"features": [1, 2]})
         predictor.predict({"features": [3, 4]})
         ran: list[int] = []
@@ -212,7 +213,7 @@ def test_a_request_that_nobody_waits_for_is_never_run(started: Start) -> None:
 
         replace_model(predictor, count)
     assert predictor.ask("POST", "/predict", json={"instances": [[1, 2]] * 3}).status_code == 200
-    assert ran == [3]
+    assert (entered, ran) == ([1.0], [3])
 
 
 def test_a_model_that_hangs_for_many_deadlines_ends_readiness_and_liveness(tmp_path: Any, started: Start) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -64,6 +65,10 @@ class Source:
         return self.folder
 
 
+def _never(found: object) -> Never:
+    raise AssertionError(f"this must not happen: {found}")
+
+
 def test_what_may_pass_is_tried_again_with_growing_pauses_and_told(tmp_path: Path) -> None:
     with Predictor(settings_for(tmp_path)) as predictor:
         source = Source(tmp_path, [Unavailable("silent"), AccessDenied("wrong key")] * 4)
@@ -74,7 +79,7 @@ def test_what_may_pass_is_tried_again_with_growing_pauses_and_told(tmp_path: Pat
             told.append(predictor.ask("GET", "/readyz").json()["detail"])
             return len(pauses) == 7
 
-        Loader(predictor.serving, lambda: source, wait=wait, on_failure=pytest.fail).run()
+        Loader(predictor.serving, lambda: source, wait=wait, on_failure=_never).run()
         assert pauses == [1, 2, 4, 8, 16, 30, 30]
         assert told[:2] == ["Unavailable: silent; trying again in 1 s", "AccessDenied: wrong key; trying again in 2 s"]
         assert predictor.metric("load_failures_total", reason="Unavailable") == 4
@@ -84,7 +89,7 @@ def test_a_failure_that_lasts_ends_the_tries(tmp_path: Path) -> None:
     with Predictor(settings_for(tmp_path)) as predictor:
         failures: list[Failure] = []
         source = Source(tmp_path, [VersionNotFound("there is no version 1.2.3")])
-        Loader(predictor.serving, lambda: source, wait=pytest.fail, on_failure=failures.append).run()
+        Loader(predictor.serving, lambda: source, wait=_never, on_failure=failures.append).run()
         assert failures == [Failure("VersionNotFound", "there is no version 1.2.3", permanent=True)]
         assert predictor.ask("GET", "/readyz").json()["detail"] == "VersionNotFound: there is no version 1.2.3"
 
