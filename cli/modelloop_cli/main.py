@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import typer
@@ -11,6 +12,8 @@ from typer.exceptions import TyperException
 from modelloop_cli import publish, serve, versions
 from modelloop_cli.errors import report
 from modelloop_cli.output import Output
+
+Command = Callable[..., None]
 
 
 class Program(TyperGroup):
@@ -31,32 +34,35 @@ class Program(TyperGroup):
 _PASSED_ON = (TyperException, typer.Exit, typer.Abort)
 
 
-def build() -> typer.Typer:
-    """The program with all its commands."""
+LOCAL: tuple[Command, ...] = (publish.publish, versions.versions, versions.card, versions.history, serve.serve)
+"""What needs no cluster; a command is called as its function is."""
+
+CLUSTER: tuple[Command, ...] = ()
+"""What speaks of an MLModel in a cluster."""
+
+
+def build(commands: Iterable[Command]) -> typer.Typer:
+    """The program with these commands; of two with one name the later one is taken."""
     app = typer.Typer(
         cls=Program,
-        name="modelloop",
         help="Publish models, see what a registry holds, and run the parts of ModelLoop on this machine.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    app.command()(publish.publish)
-    app.command()(versions.versions)
-    app.command()(versions.card)
-    app.command()(versions.history)
-    app.command()(serve.serve)
+    for command in {command.__name__: command for command in commands}.values():
+        app.command()(command)
     return app
 
 
 def main() -> None:
     """Entry point of `modelloop`."""
-    build()(prog_name="modelloop")
+    build((*CLUSTER, *LOCAL))(prog_name="modelloop")
 
 
 def kubectl_main() -> None:
-    """Entry point of `kubectl-mlmodel`, which kubectl runs for `kubectl mlmodel`."""
-    build()(prog_name="kubectl mlmodel")
+    """Entry point of `kubectl-mlmodel`, which kubectl runs for `kubectl mlmodel`: `history` is that of an MLModel."""
+    build((*LOCAL, *CLUSTER))(prog_name="kubectl mlmodel")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""The program as a person runs it: in a process of its own, on both stores, and with the predictor behind `serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from support.model_files import onnx_logistic
+from support.s3_server import free_port
+
+_READY_SECONDS = 60.0
+_PROGRAM = (sys.executable, "-m", "modelloop_cli.main")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    onnx_logistic(tmp_path / "m.onnx", 2)
+    pd.DataFrame({"a": [0.5, -1.0], "b": [1, 2]}).to_parquet(tmp_path / "train.parquet")
+    return tmp_path
+
+
+def test_a_model_is_published_listed_and_shown(place: Any, folder: Path) -> None:
+    published = _run(place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
+    assert published["version"] == "1.0.0"
+    assert [row["version"] for row in _run(place, folder, "versions")["versions"]] == ["1.0.0"]
+    assert _run(place, folder, "card")["model_id"] == Path(place.uri).name
+    assert [event["event"] for event in _run(place, folder, "history")["events"]] == ["registered"]
+
+
+def test_wrong_credentials_are_told_in_a_sentence(s3_place: Any, folder: Path) -> None:
+    environment = {**os.environ, **s3_place.environment, "AWS_SECRET_ACCESS_KEY": "wrong"}
+    done = subprocess.run(
+        [*_PROGRAM, "versions", "-r", s3_place.uri], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "hint:  check the access key, the secret key and the clock"
+    assert "Traceback" not in done.stderr
+
+
+def test_what_was_published_is_served(place: Any, folder: Path) -> None:
+    _run(place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
+    port = free_port()
+    command = [*_PROGRAM, "serve", "-r", place.uri, "--port", str(port)]
+    environment = {**os.environ, **place.environment, "XDG_CACHE_HOME": str(folder / "cache")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            _wait_until_ready(process, port)
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/predict", b'{"features": [0, 0]}', {"content-type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert json.load(answer)["model_version"] == "v1.0.0"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+
+
+def _run(place: Any, folder: Path, *arguments: str) -> Any:
+    command = [*_PROGRAM, *arguments, "--registry", place.uri, "--output", "json"]
+    environment = {**os.environ, **place.environment}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def _wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"the predictor was not ready in {_READY_SECONDS} s; exit code {process.poll()}")
