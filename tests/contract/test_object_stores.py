@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,51 @@ def test_an_answer_that_breaks_off_is_unavailable_not_short(cutting_endpoint: st
     store = S3Store("b", endpoint=cutting_endpoint, access_key="a", secret_key="b", read_seconds=2)
     with pytest.raises(Unavailable):
         store.read("k")
+
+
+class _LosesFirstAnswer(BaseHTTPRequestHandler):
+    """Stores the first PUT and hangs up without an answer; every further PUT finds the key taken."""
+
+    stored: bytes | None = None
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        assert self.headers["if-none-match"] == "*"
+        if type(self).stored is None:
+            type(self).stored = body
+            self.close_connection = True
+            return
+        self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+
+    def do_GET(self) -> None:
+        self._answer(200, type(self).stored or b"")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def forgetful_endpoint() -> Iterator[str]:
+    _LosesFirstAnswer.stored = None
+    with ThreadingHTTPServer(("127.0.0.1", 0), _LosesFirstAnswer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_create_whose_answer_was_lost_is_not_taken_for_another_writers(forgetful_endpoint: str) -> None:
+    store = S3Store("b", endpoint=forgetful_endpoint, access_key="a", secret_key="b", read_seconds=5)
+    store.create("k", b"mine")
+    with pytest.raises(AlreadyExists):
+        store.create("k", b"other")
+    with pytest.raises(AlreadyExists):
+        store.create("k", b"mine")
 
 
 def test_equal_endpoints_and_credentials_share_a_client(s3_server: S3Server) -> None:
