@@ -228,6 +228,21 @@ def test_a_name_that_a_foreign_object_holds_is_told_and_left_alone(tmp_path: Pat
     run(tmp_path, story, Events.IMMEDIATE)
 
 
+@pytest.mark.parametrize("kind", [SERVICE, HTTP_ROUTE], ids=lambda kind: kind.kind)
+def test_a_child_that_was_deleted_by_hand_is_made_again_and_its_loss_is_soon_forgotten(
+    tmp_path: Path, kind: Kind
+) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        before = summary(stage.cluster)
+        stage.cluster.remove(kind, "shop", "churn")
+        await stage.wait(20)
+        assert summary(stage.cluster) == before
+
+    served = EVERYTHING if kind == HTTP_ROUTE else EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY}
+    run(tmp_path, story, Events.IMMEDIATE, served=served)
+
+
 def test_a_child_that_the_api_server_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         publish(stage.folder, "1.0.0")

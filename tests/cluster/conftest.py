@@ -1,0 +1,52 @@
+"""A registry on a local S3 server and an operator of one's own for each test of the cluster layer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.control_plane import ControlPlane
+from cluster.operator_process import OperatorProcess
+from cluster.scene import Scene
+from support.s3_server import S3Server, run_s3_server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with run_s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def start(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Starts operators and ends them with the test."""
+    started: list[OperatorProcess] = []
+
+    def start(name: str = "operator-0", **environment: str) -> OperatorProcess:
+        found = OperatorProcess(control_plane, namespace, tmp_path / f"{name}.log", name, environment)
+        started.append(found)
+        return found.start()
+
+    yield start
+    for operator in started:
+        operator.kill()
+
+
+@pytest.fixture
+def unattended(control_plane: ControlPlane, namespace: str, s3_server: S3Server) -> Scene:
+    """A scene without an operator."""
+    bucket = f"b{uuid.uuid4().hex[:12]}"
+    s3_server.bucket(bucket)
+    scene = Scene(control_plane, namespace, s3_server, bucket)
+    scene.secret()
+    return scene
+
+
+@pytest.fixture
+def scene(unattended: Scene, start: Callable[..., OperatorProcess]) -> Scene:
+    """A scene with one operator."""
+    unattended.operators.append(start())
+    return unattended
