@@ -79,7 +79,7 @@ images: cluster ## Build the two images and bring them into the cluster
 bench: bench-operator ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
-	@$(PY) -m bench.operator
+	@$(PY) -m bench.operator_scale
 
 .PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds lock binaries cluster \
 	cluster-down cluster-status images bench bench-operator

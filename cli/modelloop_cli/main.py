@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from modelloop_cli import publish, serve, versions
+from modelloop_cli.cluster import verbs
 from modelloop_cli.errors import report
 from modelloop_cli.output import Output
 
@@ -37,7 +38,7 @@ _PASSED_ON = (TyperException, typer.Exit, typer.Abort)
 LOCAL: tuple[Command, ...] = (publish.publish, versions.versions, versions.card, versions.history, serve.serve)
 """What needs no cluster; a command is called as its function is."""
 
-CLUSTER: tuple[Command, ...] = ()
+CLUSTER: tuple[Command, ...] = (verbs.status, verbs.refresh, verbs.retry, verbs.doctor)
 """What speaks of an MLModel in a cluster."""
 
 

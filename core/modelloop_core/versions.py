@@ -13,7 +13,8 @@ import semver
 _NUMBER = r"0|[1-9][0-9]*"
 _PARTIAL = rf"v?({_NUMBER})(?:\.({_NUMBER}|x|\*))?(?:\.({_NUMBER}|x|\*))?(-[0-9A-Za-z.-]+)?"
 _CLAUSE = re.compile(rf"^(\^|~|>=|<=|>|<|=)?\s*{_PARTIAL}$")
-_MAX_LENGTH = 64
+_MAX_LENGTH = 63  # a version is the value of a label, and so may not end in "-" either
+_RANGE_LENGTH = 64
 
 
 class InvalidVersion(ValueError):
@@ -43,6 +44,8 @@ class Version:
             raise InvalidVersion(f"{text!r} is not a semantic version like '1.2.3'") from error
         if parsed.build is not None:
             raise InvalidVersion(f"{text!r} carries build metadata; versions of a model have none")
+        if text.endswith("-"):
+            raise InvalidVersion(f"{text!r} ends in '-'; end the pre-release in a letter or a digit")
         return cls(parsed.major, parsed.minor, parsed.patch, parsed.prerelease)
 
     def __str__(self) -> str:
@@ -110,7 +113,7 @@ class VersionRange:
     def parse(cls, text: str) -> VersionRange:
         """Read a pin or range; raises InvalidVersion with the accepted forms."""
         clauses = [part for part in re.split(r"[\s,]+", re.sub(r"(>=|<=|>|<|=|\^|~)\s+", r"\1", text.strip())) if part]
-        if not clauses or len(text) > _MAX_LENGTH:
+        if not clauses or len(text) > _RANGE_LENGTH:
             raise InvalidVersion(_accepted(text))
         lowest: tuple[int, int, int] = (0, 0, 0)
         below: tuple[int, int, int] | None = None

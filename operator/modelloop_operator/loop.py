@@ -74,9 +74,10 @@ async def resync(
 ) -> None:
     """One authoritative LIST per kind; marks every MLModel dirty whose objects differed. Raises ClusterError."""
     for kind in kinds:
+        mark = cache.mark()
         selector = "" if kind == MLMODEL else f"{MANAGED_BY_LABEL}={MANAGER}"
         listed = [item for namespace in namespaces or (None,) for item in await cluster.list(kind, namespace, selector)]
-        changed = cache.resync_models(listed) if kind == MLMODEL else cache.resync_children(kind, listed)
+        changed = cache.resync_models(listed, mark) if kind == MLMODEL else cache.resync_children(kind, listed, mark)
         for key in changed:
             dirty(key)
 

@@ -14,15 +14,17 @@ VERSION_LABEL = f"{GROUP}/version"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
 Object = dict[str, Any]
+_NAME_LENGTH = 63
 
 
 def versioned_name(model: str, version: Version) -> str:
     """Name of a version's Deployment, Service and so on: at most 63 characters, one per version."""
-    core = f"{model}-v{version.major}-{version.minor}-{version.patch}"
-    if version.prerelease is None:
-        return core
-    # Pre-releases may hold dots, capitals and 60 characters: a digest keeps names valid and distinct.
-    return f"{core}-{hashlib.sha256(version.prerelease.encode()).hexdigest()[:8]}"
+    plain = f"{model}-v{version.major}-{version.minor}-{version.patch}"
+    if version.prerelease is None and len(plain) <= _NAME_LENGTH:
+        return plain
+    # Pre-releases may hold dots and capitals, numbers may be long: a digest keeps names valid and distinct.
+    digest = hashlib.sha256(str(version).encode()).hexdigest()[:8]
+    return f"{plain[: _NAME_LENGTH - 9].rstrip('-')}-{digest}"
 
 
 def selector(model: str, version: Version) -> dict[str, str]:

@@ -22,7 +22,7 @@ from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.observe import InvalidModel, Observer
 from modelloop_operator.cluster.port import Rejected
 from modelloop_operator.decide.decisions import Decision, Wait
-from modelloop_operator.decide.observation import Observation, Policy
+from modelloop_operator.decide.observation import Catalog, Observation, Policy
 from modelloop_operator.decide.serving import decide, floor_of
 from modelloop_operator.decide.status import next_status
 from modelloop_operator.metrics import Metrics
@@ -34,6 +34,7 @@ from modelloop_operator.render.traffic import url
 log = logging.getLogger(__name__)
 
 _REJECTED_RECHECK_SECONDS = 30.0
+_AFTER_WRITE_SECONDS = 1.0
 
 
 @dataclass
@@ -85,12 +86,18 @@ class Reconciler:
             return self.policy.recheck.total_seconds()
         wanted = children(model, self.installation, seen.capabilities, _replicas(seen, model))
         try:
-            await self.applier.apply(model, wanted)
-            await self.applier.prune(model, wanted)
+            wrote = await self.applier.apply(model, wanted)
+            if _may_prune(seen, model):
+                wrote |= await self.applier.prune(model, wanted)
         except (Rejected, NameTaken) as error:
             return self._remember_rejection(key, str(error))
-        self._rejections.pop(key, None)
-        return decision.recheck.total_seconds() if isinstance(decision, Wait) else 0.0
+        mended = self._rejections.pop(key, None) is not None
+        if not isinstance(decision, Wait) or mended:
+            return 0.0
+        # What was written just now was not yet seen: look again soon, or status would speak of the time before.
+        return (
+            min(_AFTER_WRITE_SECONDS, decision.recheck.total_seconds()) if wrote else decision.recheck.total_seconds()
+        )
 
     def _remember_rejection(self, key: Key, message: str) -> float:
         """The next pass puts it into status; it is tried again now and then, because the cause lies outside."""
@@ -101,16 +108,24 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self.catalogs.release(key)
+        self.applier.forget(key)
         self.metrics.forget(key)
         self._rejections.pop(key, None)
         self.chronicle.forget(self._uids.pop(key, ""))
+
+
+def _may_prune(seen: Observation, model: MLModel) -> bool:
+    """Children may go unless status was lost and the registry could not say what was live."""
+    decided = model.status.stable is not None or model.status.candidate is not None
+    return decided or isinstance(seen.catalog, Catalog)
 
 
 def _addressed(seen: Observation, status: MLModelStatus) -> MLModelStatus:
     name = seen.model.metadata.name
     labels = selector(name, Version.parse(status.stable.version)) if status.stable else {}
     text = ",".join(f"{label}={value}" for label, value in labels.items())
-    return status.model_copy(update={"url": url(seen.model, seen.address), "selector": text})
+    where = url(seen.model, seen.address) if status.stable else ""
+    return status.model_copy(update={"url": where, "selector": text})
 
 
 def _replicas(seen: Observation, model: MLModel) -> dict[Version, Replicas]:

@@ -6,11 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from modelloop_core.api.fields import PASSED_THROUGH, APIObject, LabelMap, ObjectName, Quantity, keyed_by, rules
+from modelloop_core.api.fields import (
+    PASSED_THROUGH,
+    APIObject,
+    LabelMap,
+    ObjectName,
+    Quantity,
+    keyed_by,
+    rules,
+    seconds,
+)
 from modelloop_core.api.fields import Duration as DurationText
 from modelloop_core.feature_schema import Task
 
 DEFAULT_REPLICAS = 2
+ENTITY_KEYS_TAKEN = ("features", "instances", "request_id")
 _RESERVED = "!k.startsWith('modelloop.dev/') && !k.startsWith('app.kubernetes.io/')"
 
 
@@ -178,6 +188,11 @@ class Serving(APIObject):
                 "|| 'cpu' in self.resources.requests",
                 "autoscaling needs resources.requests.cpu: utilization is measured against it",
             ),
+            ("!self.timeout.matches('^(0+(ms|s|m|h|d))+$')", "timeout must be longer than zero"),
+            (
+                "!(self.entityKey in ['features', 'instances', 'request_id'])",
+                "entityKey may not be features, instances or request_id: these have a meaning of their own",
+            ),
         )
     )
 
@@ -200,6 +215,20 @@ class Serving(APIObject):
         description="Top-level request field that names whom a prediction is about.",
     )
     pod: Pod = Field(default=Pod(), description="Placement and additions to the pods.")
+
+    @field_validator("timeout")
+    @classmethod
+    def _longer_than_zero(cls, text: str) -> str:
+        if seconds(text) <= 0:
+            raise ValueError("timeout must be longer than zero")
+        return text
+
+    @field_validator("entityKey")
+    @classmethod
+    def _no_reserved_key(cls, key: str) -> str:
+        if key in ENTITY_KEYS_TAKEN:
+            raise ValueError(f"{key!r} has a meaning of its own in a request")
+        return key
 
 
 class ParentRef(APIObject):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from modelloop_core.api.fields import APIObject, keyed_by
+from modelloop_core.versions import Version
 
+KnownVersion = Annotated[str, AfterValidator(lambda text: str(Version.parse(text)))]
 HISTORY_LENGTH = 10
 FAILED_VERSIONS_LENGTH = 20
 
@@ -20,7 +22,7 @@ class _StatusObject(APIObject):
 class VersionStatus(_StatusObject):
     """One version that has, or is meant to have, pods."""
 
-    version: str = Field(description="Version in the registry.")
+    version: KnownVersion = Field(description="Version in the registry.")
     readyReplicas: int = Field(default=0, description="Pods that answer.")
     requestedWeight: int = Field(default=0, ge=0, le=100, description="Share of traffic asked for, in percent.")
     effectiveWeight: int | None = Field(
@@ -44,7 +46,7 @@ class HistoryEntry(_StatusObject):
 class FailedVersion(_StatusObject):
     """A version that was tried here and refused; not tried again until the pin moves away and back, or by request."""
 
-    version: str = Field(description="Version in the registry.")
+    version: KnownVersion = Field(description="Version in the registry.")
     reason: str = Field(description="One word.")
     message: str = Field(default="", description="What was found.")
     at: str = Field(description="When it was refused (RFC 3339).")

@@ -18,6 +18,8 @@ Key = tuple[str, str]
 """Namespace and name of an MLModel."""
 
 _ChildId = tuple[str, str, str]
+Mark = dict[Key | _ChildId, int]
+"""Revisions of everything known at one moment."""
 
 
 @dataclass
@@ -78,22 +80,30 @@ class Cache:
         """All children that name this MLModel as their owner, whatever its uid."""
         return tuple(self._children.get(key, {}).values())
 
-    def resync_models(self, listed: Iterable[Object]) -> set[Key]:
-        """Make the MLModels equal to an authoritative LIST; returns the keys that differed."""
+    def mark(self) -> Mark:
+        """What is known now; taken before a LIST, so that what the watch brings meanwhile is not taken for a ghost."""
+        known: Mark = {key: revision_of(model) for key, model in self.models.items()}
+        known.update({one: self._children[owner][one].revision for one, owner in self._owners.items()})
+        return known
+
+    def resync_models(self, listed: Iterable[Object], mark: Mark) -> set[Key]:
+        """Make the MLModels equal to an authoritative LIST begun after `mark`; returns the keys that differed."""
         before = {key: revision_of(model) for key, model in self.models.items()}
         fresh = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in listed}
         for key in before.keys() - fresh.keys():
-            del self.models[key]
+            if mark.get(key) == before[key]:
+                del self.models[key]
         for item in fresh.values():
             self.put_model(item)
         after = {key: revision_of(model) for key, model in self.models.items()}
         return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
-    def resync_children(self, kind: Kind, listed: Iterable[Object]) -> set[Key]:
-        """Make the children of one kind equal to an authoritative LIST; returns the owners of what differed."""
+    def resync_children(self, kind: Kind, listed: Iterable[Object], mark: Mark) -> set[Key]:
+        """Make the children of one kind equal to a LIST begun after `mark`; returns the owners of what differed."""
         items = list(listed)
         live = {_identity(kind, item) for item in items}
-        ghosts = [identity for identity in self._owners if identity[0] == kind.kind and identity not in live]
+        absent = [identity for identity in self._owners if identity[0] == kind.kind and identity not in live]
+        ghosts = [one for one in absent if mark.get(one) == self._children[self._owners[one]][one].revision]
         changed = {self._remove(identity) for identity in ghosts}
         changed |= {self.put_child(kind, item) for item in items}
         return {key for key in changed if key is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from modelloop_core.storage.port import AccessDenied, NotFound, StoreError
 from modelloop_core.versions import Version
 from modelloop_operator.cluster.cache import Key
 from modelloop_operator.cluster.credentials import Credentials, SecretProblem
+from modelloop_operator.cluster.port import ClusterError
 from modelloop_operator.decide.observation import Catalog, CatalogUnknown, Release
 
 _T = TypeVar("_T")
+log = logging.getLogger(__name__)
+
 Source = tuple[str, RegistryRef]
 """A registry as one namespace's MLModels name it."""
 
@@ -56,7 +60,10 @@ class Catalogs:
     async def catalog(self, key: Key, source: Source, *, fresh: bool = False) -> Catalog | CatalogUnknown:
         """What the registry holds: as last polled, or read now when never read or when `fresh`."""
         entry = self._entries.setdefault(source, _Entry())
-        entry.users.add(key)
+        if key not in entry.users:
+            self.release(key)  # it may have used another registry before
+            self._entries[source] = entry
+            entry.users.add(key)
         if entry.catalog is None or fresh:
             await self._read(source, entry, fresh=fresh)
         assert entry.catalog is not None  # noqa: S101 - _read sets it
@@ -80,7 +87,7 @@ class Catalogs:
         """The version that the registry's history last shows promoted for this MLModel; None when it cannot be read."""
         try:
             events = await self._in_thread(source, lambda registry: registry.history())
-        except (StoreError, RegistryError, SecretProblem):
+        except (StoreError, RegistryError, SecretProblem, ClusterError):
             return None
         mine = [event for event in events if event.event is EventKind.PROMOTED and event.identity == identity]
         return Version.parse(mine[-1].version) if mine else None
@@ -91,7 +98,11 @@ class Catalogs:
 
     async def _poll_one(self, source: Source, entry: _Entry) -> None:
         before = entry.catalog
-        await self._read(source, entry, fresh=False)
+        try:
+            await self._read(source, entry, fresh=False)
+        except ClusterError as error:
+            # Its Secret cannot be read now: what was known stays, the next round tries again.
+            log.warning("registry not polled", extra={"registry": source[1].uri, "error": str(error)})
         if entry.catalog != before:
             for key in tuple(entry.users):
                 self._on_change(key)

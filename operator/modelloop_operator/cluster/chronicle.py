@@ -50,7 +50,7 @@ class Chronicle:
         for key in events.keys() - done:
             try:
                 await self._catalogs.record((model.metadata.namespace, model.spec.registry), events[key])
-            except (StoreError, RegistryError, SecretProblem) as error:
+            except (StoreError, RegistryError, SecretProblem, ClusterError) as error:
                 log.warning("history not written", extra={"model": str(identity), "error": str(error)})
                 return
         self._written[identity.uid] = frozenset(events)

@@ -10,7 +10,7 @@ from typing import Any
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_operator.cluster.cache import Cache
 from modelloop_operator.cluster.kinds import MLMODEL, Kind
-from modelloop_operator.cluster.port import Cluster, Object
+from modelloop_operator.cluster.port import Cluster, Conflict, Object
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class Committer:
         """The MLModel with `status` as the API server holds it; raises Conflict when `seen` is no longer current."""
         if status == seen.status:
             return seen
-        body = self.cache.models.get((seen.metadata.namespace, seen.metadata.name), {})
+        body = self.cache.models.get((seen.metadata.namespace, seen.metadata.name))
+        if body is None:
+            raise Conflict(f"MLModel {seen.metadata.namespace}/{seen.metadata.name} went away during the pass")
         return MLModel.parse(await self._write(_at(body, seen.metadata.resourceVersion), to_dict(status)))
 
     async def mark_invalid(self, body: Object, problem: str, now: datetime) -> None:

@@ -61,7 +61,8 @@ class LeaderElection:
         """Renew until renewal fails for `give_up` seconds or somebody else holds it; then raises LeadershipLost."""
         renewed = self._clock()
         while True:
-            await asyncio.sleep(self._terms.renew)
+            left = self._terms.give_up - (self._clock() - renewed)
+            await asyncio.sleep(max(0.0, min(self._terms.renew, left)))
             remaining = self._terms.give_up - (self._clock() - renewed)
             try:
                 if not await asyncio.wait_for(self._try_acquire(), max(0.1, remaining)):

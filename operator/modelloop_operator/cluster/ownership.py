@@ -1,7 +1,8 @@
 """Which part of a live object is ours: the fields that server-side apply recorded for our manager.
 
-An apply is skipped when that part equals what is rendered, so a steady state writes nothing; a hand edit takes a
-field away from us (or changes it), the parts differ, and the next apply puts it back.
+A hand edit takes a field away from us or changes it, the digest moves, and the next apply puts it back. The API server
+rewrites some of what it is given (`1000m` becomes `1`, defaults appear inside atomic parts), so the part is compared
+with what the last apply was answered, and with what is rendered only when nothing is remembered.
 Format of `fieldsV1`: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
@@ -9,14 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from decimal import Decimal
 from typing import Any
 
-_SUFFIXES = {
-    "": Decimal(1), "m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9),
-    "T": Decimal(10**12), "P": Decimal(10**15), "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40), "Pi": Decimal(2**50),
-}  # fmt: skip
 _IDENTITY = ("apiVersion", "kind")
 _NOT_APPLIED = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
 
@@ -78,24 +73,5 @@ def _extract_items(items: list[Any], children: dict[str, Any]) -> list[Any]:
 
 
 def _digest(body: Any) -> str:
-    text = json.dumps(_normal(body), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _normal(value: Any, *, amounts: bool = False) -> Any:
-    """Quantities as numbers, because the API server rewrites `1000m` as `1`; empty parts dropped, as it drops them."""
-    if isinstance(value, dict):
-        parts = {key: _normal(part, amounts=key in ("requests", "limits")) for key, part in value.items()}
-        return {key: part for key, part in parts.items() if part not in (None, [], {}) or value[key] == {}}
-    if isinstance(value, list):
-        return [_normal(item) for item in value]
-    return _amount(value) if amounts else value
-
-
-def _amount(text: Any) -> Any:
-    number = str(text).rstrip("kMGTPimK") if isinstance(text, str | int) else ""
-    suffix = str(text)[len(number) :]
-    try:
-        return str((Decimal(number) * _SUFFIXES[suffix]).normalize())
-    except (ArithmeticError, KeyError):
-        return text

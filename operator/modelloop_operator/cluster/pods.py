@@ -11,7 +11,7 @@ from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
 from modelloop_operator.cluster.facts import DeploymentFacts
 from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD
-from modelloop_operator.cluster.port import Cluster, ClusterError, Object
+from modelloop_operator.cluster.port import Cluster, ClusterError, Missing, Object
 from modelloop_operator.decide.observation import Pods, Trouble
 from modelloop_operator.naming import selector, versioned_name
 
@@ -88,7 +88,10 @@ class Prober:
     async def _creation_trouble(self, model: MLModel, version: Version) -> Trouble | None:
         """Why the Deployment has no pods at all: a quota, an admission policy."""
         name = versioned_name(model.metadata.name, version)
-        live = await self._cluster.get(DEPLOYMENT, model.metadata.namespace, name)
+        try:
+            live = await self._cluster.get(DEPLOYMENT, model.metadata.namespace, name)
+        except Missing:
+            return None
         for condition in live.get("status", {}).get("conditions", ()):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
                 return Trouble(

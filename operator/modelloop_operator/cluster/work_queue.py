@@ -64,11 +64,9 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     def forget(self, key: K) -> None:
-        """Drop everything about a key that no longer exists."""
+        """Drop back-off and delayed wishes of a key that is gone; an event that came meanwhile still counts."""
         self._failures.pop(key, None)
         self._due_at.pop(key, None)
-        self._dirty.pop(key, None)
-        self._added_at.pop(key, None)
 
     def waited(self, key: K) -> float:
         """Seconds that a key now with a worker was dirty before it was taken."""

@@ -8,7 +8,7 @@ from typing import Literal
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
 from modelloop_core.versions import Version
-from modelloop_operator.decide.decisions import Adopt, Decision, Promote, Refuse, Start
+from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Forget, Promote, Refuse, Retire, Start
 from modelloop_operator.decide.observation import Observation
 
 STALLING = frozenset(
@@ -47,14 +47,15 @@ def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now
 
 
 def phase(status: MLModelStatus, decision: Decision) -> str:
-    """One word for people."""
+    """One word for people; `status` has its conditions already."""
     if decision.reason in STALLING and status.stable is None:
         return "Stalled"
     if status.candidate is not None:
         return "Starting" if status.stable is None else "Updating"
     if status.stable is None:
         return "Pending"
-    return "Serving" if status.stable.readyReplicas else "Unavailable"
+    ready = status.condition("Ready")
+    return "Serving" if ready is not None and ready.status == "True" else "Unavailable"
 
 
 def _condition(kind: str, verdict: _Verdict, status: MLModelStatus, now: datetime) -> Condition:
@@ -120,6 +121,9 @@ def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _V
         return "True", "WriteRejected", seen.rejected
     if decision.reason in STALLING or isinstance(decision, Refuse):
         return "True", decision.reason, decision.message
+    before = status.condition("Stalled")
+    if before is not None and isinstance(decision, Answer | Forget | Retire):
+        return before.status, before.reason, before.message  # these moves say nothing about what stalls it
     live = seen.stable
     failures = [failed for failed in status.failedVersions if live is None or Version.parse(failed.version) > live]
     if failures:

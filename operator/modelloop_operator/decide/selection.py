@@ -73,7 +73,9 @@ def _why_nothing(
         return reasons[0]
     if not catalog.releases:
         return Nothing("NoVersions", f"the registry has no complete version; {_what_there_is(catalog)}")
-    return Nothing("NoVersionInRange", f"no version is in {seen.model.spec.version!r}; {_what_there_is(catalog)}")
+    if wanted is None:
+        return Nothing("NoVersionInRange", f"there are only pre-releases, which need a pin; {_what_there_is(catalog)}")
+    return Nothing("NoVersionInRange", f"no version is in {wanted.text!r}; {_what_there_is(catalog)}")
 
 
 def _what_there_is(catalog: Catalog) -> str:

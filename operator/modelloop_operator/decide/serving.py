@@ -86,8 +86,10 @@ def floor_of(version: Version, seen: Observation) -> int:
     """Fewest pods an autoscaler may leave a version: as many as live now for one that comes or goes."""
     if version == seen.stable:
         return seen.model.spec.replicas
-    pods = seen.pods.get(version)
-    return needed_replicas(seen) if version == seen.candidate or pods is None else max(1, pods.desired)
+    pods, scaling = seen.pods.get(version), seen.model.spec.serving.autoscaling
+    if version == seen.candidate or pods is None:
+        return needed_replicas(seen)
+    return max(1, min(pods.desired, scaling.maxReplicas) if scaling else pods.desired)
 
 
 def _retirable(seen: Observation, now: datetime) -> Version | None:

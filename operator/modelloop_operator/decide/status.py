@@ -42,14 +42,14 @@ def next_status(seen: Observation, decision: Decision, now: datetime) -> MLModel
             "warm": [block for old in remembered.warm if (block := _observed(old, seen))],
         }
     )
-    described = counted.model_copy(
+    judged = counted.model_copy(update={"conditions": conditions(counted, seen, decision, now)})
+    return judged.model_copy(
         update={
-            "replicas": counted.stable.readyReplicas if counted.stable else 0,
-            "phase": phase(counted, decision),
-            "message": decision.message,
+            "replicas": judged.stable.readyReplicas if judged.stable else 0,
+            "phase": phase(judged, decision),
+            "message": seen.rejected or decision.message,
         }
     )
-    return described.model_copy(update={"conditions": conditions(described, seen, decision, now)})
 
 
 def _remember(seen: Observation, decision: Decision, now: datetime) -> MLModelStatus:
@@ -89,7 +89,8 @@ def _without_candidate(seen: Observation, decision: Abandon | Refuse, now: datet
         at=stamp(now),
         pin=seen.model.spec.version,
     )
-    return status.model_copy(update={"failedVersions": [*status.failedVersions, failure][-FAILED_VERSIONS_LENGTH:]})
+    others = [known for known in status.failedVersions if known.version != failure.version]
+    return status.model_copy(update={"failedVersions": [*others, failure][-FAILED_VERSIONS_LENGTH:]})
 
 
 def _promoted(status: MLModelStatus, decision: Promote, now: datetime) -> MLModelStatus:

@@ -1,0 +1,1 @@
+"""Benches: ratios and figures taken in one run, never a timed test."""

@@ -1,0 +1,130 @@
+"""`kubectl mlmodel status|refresh|retry|doctor NAME`."""
+
+from __future__ import annotations
+
+import getpass
+import time
+import uuid
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelloop_cli.cluster.describe import age, headline, problems, rows, status_of, utc_now
+from modelloop_cli.errors import Refused
+from modelloop_cli.options import OutputOption
+from modelloop_cli.output import Output, print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from modelloop_cli.cluster.connection import Connection
+
+NameArgument = Annotated[str, typer.Argument(help="Name of the MLModel.")]
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Its namespace; absent means that of the kubeconfig's context.")
+]
+ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig; absent means the current one.")]
+_ANSWER_SECONDS = 60.0
+_POLL_SECONDS = 0.3
+
+
+def status(
+    name: NameArgument,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """What is live, what is being tried, and why it waits."""
+    model = _connect(context, namespace).model(name)
+    if output is Output.JSON:
+        print_json({"name": name, "namespace": model["metadata"]["namespace"], **(model.get("status") or {})})
+    else:
+        _print_status(model)
+
+
+def refresh(
+    name: NameArgument,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Have the operator read the registry now instead of at its next poll."""
+    _ask("refresh", name, _connect(context, namespace), output)
+
+
+def retry(
+    name: NameArgument,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Let versions that failed here be tried again."""
+    _ask("retry", name, _connect(context, namespace), output)
+
+
+def doctor(
+    name: NameArgument,
+    namespace: NamespaceOption = None,
+    context: ContextOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Look at everything that can keep an MLModel from serving, and say what to do."""
+    from modelloop_cli.cluster.doctor import examine
+
+    findings = examine(_connect(context, namespace), name, utc_now())
+    if output is Output.JSON:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        print_table(
+            ("CHECK", "", "FOUND", "DO"),
+            [(found.check, "ok" if found.well else "PROBLEM", found.found, found.advice) for found in findings],
+        )
+    if not all(found.well for found in findings):
+        raise typer.Exit(1)
+
+
+def _connect(context: str | None, namespace: str | None) -> Connection:
+    from modelloop_cli.cluster.connection import Connection
+
+    return Connection.open(context, namespace)
+
+
+def _print_status(model: dict[str, Any]) -> None:
+    found, now = status_of(model), utc_now()
+    meta = model["metadata"]
+    print_lines(f"{meta['namespace']}/{meta['name']}: {found.phase or 'Unknown'}", headline(model, found), "")
+    if found.url:
+        print_lines(f"url: {found.url}", "")
+    table = [(row.role, row.version, str(row.ready), row.weight, row.since) for row in rows(found, now)]
+    if table:
+        print_table(("ROLE", "VERSION", "READY PODS", "TRAFFIC", "SINCE"), table)
+    for problem in problems(found):
+        print_lines(f"! {problem}")
+    for failed in found.failedVersions:
+        print_lines(f"refused: {failed.version} {age(failed.at, now)} ago: {failed.reason}: {failed.message}")
+    if found.history:
+        print_lines("", "history, newest first:")
+        entries = reversed(found.history)
+        print_table(
+            ("VERSION", "FROM", "UNTIL", "WHY"),
+            [(entry.version, entry.from_, entry.until or "live", entry.reason) for entry in entries],
+        )
+
+
+def _ask(verb: str, name: str, connection: Connection, output: Output) -> None:
+    """Write the request and wait for the operator's answer; exit code 1 when it refuses."""
+    identity = uuid.uuid4().hex[:16]
+    connection.request(name, {"id": identity, "verb": verb, "by": getpass.getuser()})
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while time.monotonic() < deadline:
+        handled = status_of(connection.model(name)).handledRequest
+        if handled is not None and handled.id == identity:
+            if output is Output.JSON:
+                print_json(handled.model_dump())
+            else:
+                print_lines(f"{handled.outcome.lower()}: {handled.message}")
+            raise typer.Exit(0 if handled.outcome == "Done" else 1)
+        time.sleep(_POLL_SECONDS)
+    raise Refused(
+        f"the operator has not answered {verb!r} within {_ANSWER_SECONDS:.0f} s; it will when it runs",
+        f"kubectl mlmodel doctor {name}",
+    )
