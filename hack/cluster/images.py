@@ -36,7 +36,9 @@ def import_all(profile: Profile, archives: dict[str, Path]) -> None:
         if present.get(reference, {}).get(LABEL) == archive.stem:
             continue
         say(f"  importing {reference} ({archive.stat().st_size // 1_000_000} MB)")
-        _ctr(profile, "images", "import", str(archive))
+        # Without a base name ctr also makes a name of the day, which the next import takes away: a container that the
+        # kubelet knows by it then cannot start again.
+        _ctr(profile, "images", "import", "--base-name", reference.rpartition(":")[0], str(archive))
         _ctr(profile, "images", "label", reference, f"{LABEL}={archive.stem}")
 
 
