@@ -12,8 +12,8 @@ from modelloop_cli.cluster.connection import Connection
 from modelloop_cli.cluster.describe import problems, status_of
 from modelloop_cli.errors import Refused
 from modelloop_core.api import GROUP, PLURAL, VERSION, MLModelSpec
+from modelloop_core.wire.environment import LEADER_LABEL
 
-LEASE_NAME = "modelloop-operator"
 _LEASE_LATE_SECONDS = 60
 _SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -50,7 +50,7 @@ def _resource(connection: Connection) -> Finding:
 
 def _operator(connection: Connection, now: datetime) -> Finding:
     try:
-        leases = connection.read("/apis/coordination.k8s.io/v1/leases", fieldSelector=f"metadata.name={LEASE_NAME}")
+        leases = connection.read("/apis/coordination.k8s.io/v1/leases", labelSelector=f"{LEADER_LABEL}=leader")
     except Refused as error:
         return Finding("operator", True, f"cannot tell: {error}", "")
     held = [lease["spec"] for lease in (leases or {}).get("items", ()) if lease["spec"].get("holderIdentity")]

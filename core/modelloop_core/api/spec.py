@@ -188,11 +188,6 @@ class Serving(APIObject):
                 "|| 'cpu' in self.resources.requests",
                 "autoscaling needs resources.requests.cpu: utilization is measured against it",
             ),
-            ("!self.timeout.matches('^(0+(ms|s|m|h|d))+$')", "timeout must be longer than zero"),
-            (
-                "!(self.entityKey in ['features', 'instances', 'request_id'])",
-                "entityKey may not be features, instances or request_id: these have a meaning of their own",
-            ),
         )
     )
 
@@ -206,13 +201,23 @@ class Serving(APIObject):
         description="Predictor image; absent means the one the operator was installed with.",
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="cuda asks for one nvidia.com/gpu per pod.")
-    timeout: DurationText = Field(default="1s", description="Longest a prediction may take before it is answered 504.")
+    timeout: DurationText = Field(
+        default="1s",
+        description="Longest a prediction may take before it is answered 504.",
+        json_schema_extra=rules(("!self.matches('^(0+(ms|s|m|h|d))+$')", "timeout must be longer than zero")),
+    )
     entityKey: str = Field(
         default="user_id",
         min_length=1,
         max_length=64,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Top-level request field that names whom a prediction is about.",
+        json_schema_extra=rules(
+            (
+                "!(self in ['features', 'instances', 'request_id'])",
+                "entityKey may not be features, instances or request_id: these have a meaning of their own",
+            )
+        ),
     )
     pod: Pod = Field(default=Pod(), description="Placement and additions to the pods.")
 

@@ -10,6 +10,9 @@ from modelloop_core.wire.predictions import RESERVED_KEYS
 
 PREFIX = "MODELLOOP_"
 
+LEADER_LABEL = "modelloop.dev/operator"
+"""Label of the Lease by which operators agree on their leader; `kubectl mlmodel doctor` finds it by this."""
+
 PREDICT_PORT = 8080
 """Port of predictions, probes, metrics and pages in a predictor pod."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from modelloop_core.wire.environment import LEADER_LABEL
 from modelloop_operator.cluster.kinds import LEASE
 from modelloop_operator.cluster.port import Cluster, ClusterError, Conflict, Missing, Object
 
@@ -121,7 +122,7 @@ class LeaderElection:
         empty: Object = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace},
+            "metadata": {"name": self._name, "namespace": self._namespace, "labels": {LEADER_LABEL: "leader"}},
             "spec": {},
         }
         return self._taken(empty)
