@@ -1,0 +1,118 @@
+"""What the install tests act on: two releases, their operator, and MLModels."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.install.machine import ROOT, Machine, Object
+
+CHART, CRDS = ROOT / "charts/modelloop", ROOT / "charts/modelloop-crds"
+CRD = "customresourcedefinition/mlmodels.modelloop.dev"
+OPERATOR = "app.kubernetes.io/instance=modelloop,app.kubernetes.io/component=operator"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Releases `modelloop-crds` and `modelloop` in one namespace, which is also the only one that is watched:
+    on a shared cluster an operator for all namespaces would take over other people's MLModels.
+    """
+
+    machine: Machine
+    namespace: str
+    registry: str
+
+    def install_crds(self, chart: Path) -> None:
+        """Install or upgrade the MLModel resource; an earlier run's release may have left it."""
+        place = ("--namespace", self.namespace)
+        self.machine.helm("upgrade", "--install", "modelloop-crds", str(chart), *place, "--take-ownership")
+
+    def install(self, **values: Any) -> None:
+        """Install or upgrade the operator and wait until all its pods are ready."""
+        given = ["--set-json", f"watchNamespaces={json.dumps([self.namespace])}"]
+        for path, value in {"operator.registryPollSeconds": 2, **values}.items():
+            given += ["--set-json", f"{path}={json.dumps(value)}"]
+        place = ("--namespace", self.namespace, "--wait", "--timeout", "180s")
+        self.machine.helm("upgrade", "--install", "modelloop", str(CHART), *place, *given)
+
+    def helm_test(self) -> str:
+        """Run `helm test`; returns what its pod said."""
+        return self.machine.helm("test", "modelloop", "--namespace", self.namespace, "--logs", "--timeout", "180s")
+
+    def get(self, *arguments: str) -> Object:
+        """An object of this namespace."""
+        return self.machine.get("-n", self.namespace, *arguments)
+
+    def leader(self) -> str:
+        """The pod that holds the Lease; empty while none does."""
+        holder: str = self.get("lease", "modelloop")["spec"].get("holderIdentity", "")
+        return holder
+
+    def ready_operators(self) -> int:
+        """How many of the operator's pods are ready."""
+        count: int = self.get("deployment", "modelloop")["status"].get("readyReplicas", 0)
+        return count
+
+    def operators(self) -> list[Object]:
+        """The operator's pods that are not on their way out."""
+        pods = self.get("pods", "-l", OPERATOR)["items"]
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def operator_logs(self) -> str:
+        """Everything the operator's pods said."""
+        return self.machine.kubectl("-n", self.namespace, "logs", "-l", OPERATOR, "--tail=-1", "--prefix")
+
+    def serve(self, name: str) -> None:
+        """Apply an MLModel and wait until its version serves."""
+        spec = {
+            "registry": {
+                "uri": self.registry,
+                "endpoint": self.machine.environment["MODELLOOP_S3_ENDPOINT"],
+                "secretName": "store",
+            },
+            "serving": {"replicas": 1, "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},
+        }
+        self.machine.apply(self.mlmodel(name, spec))
+        self.wait(name)
+
+    def wait(self, name: str) -> None:
+        """Until an MLModel is Ready; else say what its status and pods say."""
+        try:
+            self.machine.kubectl(
+                "-n", self.namespace, "wait", f"mlmodel/{name}", "--for=condition=Ready", "--timeout=180s"
+            )
+        except AssertionError as error:
+            seen = self.get("mlmodel", name).get("status")
+            raise AssertionError(f"{error}\n{seen}\n{self.operator_logs()[-3000:]}") from error
+
+    def mlmodel(self, name: str, spec: Object) -> Object:
+        """An MLModel of this namespace."""
+        head = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": "modelloop.dev/v1alpha1", "kind": "MLModel", "metadata": head, "spec": spec}
+
+    def restricted_namespace(self) -> Object:
+        """Admission refuses every pod here that is not restricted."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
+
+    def store_secret(self) -> Object:
+        """The registry's keys."""
+        keys = {key: self.machine.environment[key] for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        head = {"name": "store", "namespace": self.namespace}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": head, "stringData": keys}
+
+
+def crds_with_status_field(folder: Path, field: str) -> Path:
+    """A copy of the CRD chart whose MLModel status has one more field, as a newer release would."""
+    chart = Path(shutil.copytree(CRDS, folder / "modelloop-crds"))
+    template = chart / "templates/mlmodels.yaml"
+    crd = yaml.safe_load(template.read_text())
+    (version,) = crd["spec"]["versions"]
+    version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"][field] = {"type": "string"}
+    template.write_text(yaml.safe_dump(crd, sort_keys=False))
+    return chart

@@ -1,0 +1,81 @@
+"""kubectl, helm and the object store of the cluster under test: each call has a deadline and a telling failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+HOW_TO = "bring one up: python -m hack.cluster up && python -m hack.cluster images"
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A cluster that a person allowed by naming its context; `environment` is that of `hack.cluster env`."""
+
+    environment: Mapping[str, str]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """What kubectl printed."""
+        context = ("--context", self.environment["MODELLOOP_CONTEXT"])
+        return self._run("kubectl", *context, *arguments, stdin=stdin)
+
+    def helm(self, *arguments: str) -> str:
+        """What helm printed."""
+        return self._run("helm", "--kube-context", self.environment["MODELLOOP_CONTEXT"], *arguments)
+
+    def get(self, *arguments: str) -> Object:
+        """An object or a list."""
+        found: Object = json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        return found
+
+    def apply(self, *objects: Object) -> None:
+        """Server-side."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "--server-side", "--field-manager=install-e2e", "-f", "-", stdin=json.dumps(listed))
+
+    def _run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
+        folder = self.environment.get("MODELLOOP_BIN")
+        command = [str(Path(folder, program)) if folder else program, *arguments]
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, **self.environment},
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"{program} {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+
+def machine() -> Machine:
+    """The cluster of `python -m hack.cluster env`, or of the variables that are set already."""
+    if "MODELLOOP_S3_ENDPOINT" in os.environ:
+        return Machine(dict(os.environ))
+    done = subprocess.run(
+        [sys.executable, "-m", "hack.cluster", "env", "--json"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    if done.returncode:
+        raise AssertionError(f"no cluster to install on: {done.stderr.strip()}; {HOW_TO}")
+    return Machine(json.loads(done.stdout))
+
+
+def eventually(what: str, condition: Callable[[], object], deadline: float = 60) -> None:
+    """Wait for a condition to be True; else say what was last seen."""
+    ends = time.monotonic() + deadline
+    while (seen := condition()) is not True:
+        if time.monotonic() > ends:
+            raise AssertionError(f"{what}: not within {deadline:.0f} s; last seen: {seen!r}")
+        time.sleep(0.1)
