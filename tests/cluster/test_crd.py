@@ -1,0 +1,325 @@
+"""The MLModel resource as a person meets it: what is refused and how, what is filled in, what kubectl shows."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.control_plane import ROOT, ControlPlane
+
+MINIMAL: dict[str, Any] = {
+    "apiVersion": "modelloop.dev/v1alpha1",
+    "kind": "MLModel",
+    "metadata": {"name": "churn", "namespace": "default"},
+    "spec": {"registry": {"uri": "s3://models/churn"}},
+}
+EDGE = {"parentRefs": [{"name": "edge"}]}
+MANY = {f"k{number}": "v" for number in range(33)}
+
+
+def wrong(path: str, value: Any, field: str, told: str, *, id: str) -> Any:  # noqa: A002 - pytest's own word
+    """A row: put `value` at `path`, and expect an error that names `field` and says `told`."""
+    return pytest.param(path, value, field, told, id=id)
+
+
+REFUSED = [
+    wrong("metadata.name", "a" * 41, "", "at most 40 characters", id="a name of 41 characters"),
+    wrong("metadata.name", "1st", "", "must begin with a letter", id="a name that begins with a digit"),
+    wrong("metadata.name", "a.b", "", "only lower-case letters, digits and '-'", id="a name with a dot"),
+    wrong("spec", None, "spec", "Required value", id="no spec"),
+    wrong("spec.registry", None, "spec.registry", "Required value", id="no registry"),
+    wrong("spec.registry.uri", None, "spec.registry.uri", "Required value", id="no address"),
+    wrong("spec.registry.uri", "/data/models", "spec.registry.uri", "should match", id="a folder as registry"),
+    wrong("spec.registry.uri", "s3://A/b", "spec.registry.uri", "should match", id="a bucket in capitals"),
+    wrong("spec.registry.uri", "s3://a/" + "b" * 600, "spec.registry.uri", "longer than 512", id="a long address"),
+    wrong("spec.registry.endpoint", "minio:9000", "spec.registry.endpoint", "should match", id="no http"),
+    wrong("spec.registry.region", "EU", "spec.registry.region", "should match", id="a region in capitals"),
+    wrong("spec.registry.secretName", "", "spec.registry.secretName", "at least 1 chars", id="an empty Secret name"),
+    wrong("spec.registry.caSecretName", "ca", "spec.registry", "needs an https:// endpoint", id="a CA without https"),
+    wrong("spec.version", "latest", "spec.version", "should match", id="a version that is a word"),
+    wrong("spec.version", "", "spec.version", "at least 1 chars", id="an empty version"),
+    wrong("spec.version", "^1.2.3.4", "spec.version", "should match", id="a version of four numbers"),
+    wrong("spec.task", "clustering", "spec.task", 'supported values: "binary", "multiclass", "regression"', id="task"),
+    wrong("spec.serving.replicas", 0, "spec.serving.replicas", "greater than or equal to 1", id="no replicas"),
+    wrong("spec.serving.replicas", 1001, "spec.serving.replicas", "less than or equal to 1000", id="1001 replicas"),
+    wrong("spec.serving.replicas", 1.5, "spec.serving.replicas", "must be of type integer", id="1.5 replicas"),
+    wrong("spec.serving.replicas", "two", "spec.serving.replicas", "must be of type integer", id="two in words"),
+    wrong(
+        "spec.serving",
+        {"replicas": 2, "autoscaling": {"maxReplicas": 3}},
+        "spec.serving",
+        "give replicas or autoscaling, not both",
+        id="replicas and autoscaling",
+    ),
+    wrong(
+        "spec.serving.autoscaling",
+        {"minReplicas": 4, "maxReplicas": 3},
+        "spec.serving.autoscaling",
+        "minReplicas must not be greater than maxReplicas",
+        id="a minimum above the maximum",
+    ),
+    wrong(
+        "spec.serving.autoscaling",
+        {"minReplicas": 1},
+        "spec.serving.autoscaling.maxReplicas",
+        "Required",
+        id="no most",
+    ),
+    wrong(
+        "spec.serving.autoscaling",
+        {"maxReplicas": 3, "targetCPUUtilization": 101},
+        "spec.serving.autoscaling.targetCPUUtilization",
+        "less than or equal to 100",
+        id="more than all of the CPU",
+    ),
+    wrong(
+        "spec.serving",
+        {"autoscaling": {"maxReplicas": 3}, "resources": {"requests": {"memory": "1Gi"}}},
+        "spec.serving",
+        "autoscaling needs resources.requests.cpu",
+        id="autoscaling without a CPU request",
+    ),
+    wrong(
+        "spec.serving.resources.requests",
+        {"cpu": "lots"},
+        "spec.serving.resources.requests.cpu",
+        "should match",
+        id="an amount in words",
+    ),
+    wrong("spec.serving.image", "my image", "spec.serving.image", "should match", id="an image with a blank"),
+    wrong("spec.serving.device", "tpu", "spec.serving.device", 'supported values: "cpu", "cuda"', id="a TPU"),
+    wrong("spec.serving.timeout", "1 s", "spec.serving.timeout", "should match", id="a duration with a blank"),
+    wrong("spec.serving.timeout", "5", "spec.serving.timeout", "should match", id="a duration without a unit"),
+    wrong("spec.serving.timeout", "0s", "spec.serving", "timeout", id="no time at all"),
+    wrong("spec.serving.entityKey", "user id", "spec.serving.entityKey", "should match", id="a key with a blank"),
+    wrong("spec.serving.entityKey", "features", "spec.serving", "entityKey", id="a key of requests"),
+    wrong(
+        "spec.serving.pod.env",
+        [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "spec.serving.pod.env[0]",
+        "give value or valueFrom, not both",
+        id="a variable with two values",
+    ),
+    wrong(
+        "spec.serving.pod.env",
+        [{"name": "MODELLOOP_TASK", "value": "x"}],
+        "spec.serving.pod.env[0]",
+        "are set by the operator",
+        id="a variable of the operator's",
+    ),
+    wrong(
+        "spec.serving.pod.env",
+        [{"name": "AWS_REGION", "value": "x"}],
+        "spec.serving.pod.env[0]",
+        "are set by the operator",
+        id="a variable of the store's",
+    ),
+    wrong(
+        "spec.serving.pod.env",
+        [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
+        "spec.serving.pod.env[1]",
+        "Duplicate value",
+        id="a variable twice",
+    ),
+    wrong(
+        "spec.serving.pod.volumes",
+        [{"name": "a", "mountPath": "data", "source": {"emptyDir": {}}}],
+        "spec.serving.pod.volumes[0].mountPath",
+        "should match",
+        id="a relative mount path",
+    ),
+    wrong(
+        "spec.serving.pod.volumes",
+        [{"name": "a", "mountPath": "/a", "source": {"emptyDir": {}, "secret": {"secretName": "x"}}}],
+        "spec.serving.pod.volumes[0].source",
+        "at most 1 item",
+        id="a volume of two sources",
+    ),
+    wrong(
+        "spec.serving.pod.volumes",
+        [{"name": "a", "mountPath": "/a", "source": {}}],
+        "spec.serving.pod.volumes[0].source",
+        "at least 1",
+        id="a volume without a source",
+    ),
+    wrong(
+        "spec.serving.pod.labels",
+        {"modelloop.dev/version": "9"},
+        "spec.serving.pod.labels",
+        "labels are the operator's",
+        id="a label of the operator's",
+    ),
+    wrong(
+        "spec.serving.pod.annotations",
+        {"app.kubernetes.io/name": "x"},
+        "spec.serving.pod.annotations",
+        "annotations are the operator's",
+        id="an annotation of the operator's",
+    ),
+    wrong("spec.serving.pod.nodeSelector", MANY, "spec.serving.pod.nodeSelector", "at most 32", id="33 node labels"),
+    wrong(
+        "spec.serving.pod.imagePullSecrets",
+        ["a", "a"],
+        "spec.serving.pod.imagePullSecrets[1]",
+        "Duplicate value",
+        id="a pull secret twice",
+    ),
+    wrong(
+        "spec.traffic",
+        {"gateway": EDGE, "ingress": {"host": "a.example"}},
+        "spec.traffic",
+        "give gateway or ingress, not both",
+        id="gateway and ingress",
+    ),
+    wrong("spec.traffic.gateway", {}, "spec.traffic.gateway.parentRefs", "Required value", id="a nameless gateway"),
+    wrong(
+        "spec.traffic.gateway.parentRefs", [], "spec.traffic.gateway.parentRefs", "at least 1 items", id="no gateways"
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {**EDGE, "path": "churn"},
+        "spec.traffic.gateway.path",
+        "should match",
+        id="a path without a slash",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {**EDGE, "path": "/churn/"},
+        "spec.traffic.gateway.path",
+        "should match",
+        id="a path that ends in a slash",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {**EDGE, "hostnames": ["a.example", "a.example"]},
+        "spec.traffic.gateway.hostnames[1]",
+        "Duplicate value",
+        id="a host name twice",
+    ),
+    wrong("spec.traffic.ingress", {}, "spec.traffic.ingress.host", "Required value", id="an ingress without a host"),
+    wrong("spec.replica", 2, "spec.replica", "unknown field", id="a misspelt field"),
+    wrong("spec.serving.pod.env", [{"nam": "A"}], "nam", "unknown field", id="a misspelt field in a list"),
+]
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """MINIMAL with a value put in, or taken out when it is None."""
+    body = copy.deepcopy(MINIMAL)
+    *parents, last = path.split(".")
+    at = body
+    for parent in parents:
+        at = at.setdefault(parent, {})
+    if value is None:
+        del at[last]
+    else:
+        at[last] = value
+    return body
+
+
+def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Any:
+    return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=yaml.safe_dump(body))
+
+
+@pytest.mark.parametrize(("path", "value", "field", "told"), REFUSED)
+def test_refused_with_field_and_reason(
+    control_plane: ControlPlane, path: str, value: Any, field: str, told: str
+) -> None:
+    answer = dry_run(control_plane, changed(path, value))
+    assert answer.code != 0, "it was accepted"
+    assert field in answer.err
+    assert told in answer.err
+
+
+def test_nothing_but_the_registry_is_needed_and_defaults_are_filled_in(control_plane: ControlPlane) -> None:
+    answer = dry_run(control_plane, MINIMAL)
+    assert answer.code == 0, answer.err
+    spec = json.loads(answer.out)["spec"]
+    assert spec["serving"]["resources"] == {
+        "requests": {"cpu": "250m", "memory": "512Mi"},
+        "limits": {"memory": "1Gi"},
+    }
+    assert (spec["serving"]["device"], spec["serving"]["timeout"]) == ("cpu", "1s")
+    assert spec["serving"]["entityKey"] == "user_id"
+    assert spec["traffic"] == {}
+    assert not {"version", "task"} & spec.keys()
+    assert not {"replicas", "autoscaling"} & spec["serving"].keys()
+
+
+def test_autoscaling_gets_its_defaults(control_plane: ControlPlane) -> None:
+    answer = dry_run(control_plane, changed("spec.serving.autoscaling", {"maxReplicas": 9}))
+    scaling = json.loads(answer.out)["spec"]["serving"]["autoscaling"]
+    assert scaling == {"minReplicas": 2, "maxReplicas": 9, "targetCPUUtilization": 70}
+
+
+def test_the_scale_subresource_reads_status_and_writes_spec(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.apply(changed("metadata.namespace", namespace))
+    patch = json.dumps({"status": {"replicas": 2, "selector": "modelloop.dev/model=churn"}})
+    where = ("mlmodel/churn", "-n", namespace)
+    control_plane.must("patch", *where, "--subresource=status", "--type=merge", "-p", patch)
+    control_plane.must("scale", *where, "--replicas=5")
+    scale = json.loads(control_plane.must("get", *where, "--subresource=scale", "-o", "json"))
+    assert scale["spec"]["replicas"] == 5
+    assert scale["status"] == {"replicas": 2, "selector": "modelloop.dev/model=churn"}
+    assert control_plane.get("mlmodel", namespace, "churn")["spec"]["serving"]["replicas"] == 5  # type: ignore[index]
+
+
+def test_the_columns_tell_what_is_live_and_what_is_tried(control_plane: ControlPlane, namespace: str) -> None:
+    control_plane.apply(changed("metadata.namespace", namespace))
+    status = {
+        "stable": {"version": "1.0.0"},
+        "candidate": {"version": "1.1.0", "effectiveWeight": 5},
+        "phase": "Updating",
+        "message": "bringing up 1.1.0",
+        "url": "http://a.example/predict",
+        "conditions": [
+            {"type": "Ready", "status": "True", "reason": "Serving", "lastTransitionTime": "2026-03-01T12:00:00Z"}
+        ],
+    }
+    words = ("-n", namespace, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    control_plane.must("patch", "mlmodel/churn", *words)
+    head, row = control_plane.must("get", "mdl", "-n", namespace).splitlines()
+    assert head.split() == ["NAME", "READY", "STABLE", "CANDIDATE", "WEIGHT", "PHASE", "AGE"]
+    assert row.split()[:6] == ["churn", "True", "1.0.0", "1.1.0", "5", "Updating"]
+    wide = control_plane.must("get", "modelloop", "-n", namespace, "-o", "wide")
+    assert "bringing up 1.1.0" in wide
+    assert "http://a.example/predict" in wide
+
+
+def fields(schema: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every field that a schema knows."""
+    found = []
+    for name, part in schema.get("properties", {}).items():
+        found += [(*path, name), *fields(part.get("items", part), (*path, name))]
+    return found
+
+
+def described_fields() -> list[str]:
+    crd = yaml.safe_load((ROOT / "crds/mlmodels.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    roots = {name: part for name, part in schema.items() if name in ("spec", "status")}
+    return [".".join(path) for path in [("spec",), ("status",), *fields({"properties": roots})]]
+
+
+def test_kubectl_explains_every_field(control_plane: ControlPlane) -> None:
+    told = control_plane.must("explain", "mlmodel", "--recursive")
+    assert "registry\t<Object> -required-" in told
+    silent = []
+    for path in described_fields():
+        if path.count(".") <= 1:
+            answer = control_plane.must("explain", f"mlmodel.{path}")
+            silent += [path] if "<empty>" in answer else []
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", described_fields())
+def test_a_field_says_what_it_is(path: str) -> None:
+    schema = yaml.safe_load((ROOT / "crds/mlmodels.yaml").read_text())["spec"]["versions"][0]["schema"]
+    part = schema["openAPIV3Schema"]
+    for name in path.split("."):
+        part = part["properties"][name]
+        part = part.get("items", part) if name != path.rpartition(".")[2] else part
+    assert part.get("description", "").endswith((".", ")")), f"{path}: {part.get('description')!r}"

@@ -1,0 +1,209 @@
+"""CRD and parser agree: what the API server takes can be read and rendered, and crds/ is what the types say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.control_plane import ROOT, Answer, ControlPlane
+from modelloop_core.api import MLModel, MLModelStatus
+from modelloop_core.versions import Version
+from modelloop_operator.cluster.commit import to_dict
+from modelloop_operator.cluster.observe import InvalidModel, parse
+from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.render.children import Replicas, children
+from modelloop_operator.render.predictor import Installation
+
+Judge = Callable[[dict[str, Any]], Answer]
+URI = {"registry": {"uri": "s3://models/churn"}}
+EDGE = {"parentRefs": [{"name": "edge"}]}
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    return {**URI, **fields}
+
+
+def serving(**fields: Any) -> dict[str, Any]:
+    return spec(serving=fields)
+
+
+def pod(**fields: Any) -> dict[str, Any]:
+    return serving(pod=fields)
+
+
+TAKEN_BY_BOTH = [
+    pytest.param(spec(), id="nothing but a registry"),
+    *(
+        pytest.param(spec(version=text), id=f"version {text}")
+        for text in (
+            "1.2.3",
+            "v1.2.3",
+            "=1.2.3",
+            "^1",
+            "~1.2",
+            "1.2.x",
+            "1.x",
+            ">=1.0 <2",
+            ">= 1, < 2",
+            "1.0.0-rc.1",
+            "1",
+        )
+    ),
+    pytest.param(spec(registry={"uri": "s3://models"}), id="a bucket without a prefix"),
+    pytest.param(
+        spec(registry={"uri": "s3://m-1.x/a/b_c/", "endpoint": "https://s3.example:9000", "caSecretName": "ca"}),
+        id="a store of one's own",
+    ),
+    pytest.param(spec(task="regression"), id="a task"),
+    pytest.param(serving(replicas=1000), id="the most replicas"),
+    pytest.param(serving(autoscaling={"minReplicas": 3, "maxReplicas": 3}), id="a range of one"),
+    pytest.param(serving(resources={"requests": {"cpu": 1, "memory": "1.5Gi"}, "limits": {}}), id="amounts as numbers"),
+    pytest.param(serving(resources={"requests": {"cpu": "1e-1"}, "limits": {"nvidia.com/gpu": 1}}), id="an exponent"),
+    pytest.param(serving(device="cuda"), id="a GPU"),
+    pytest.param(serving(timeout="1h30m5s250ms"), id="a duration of four parts"),
+    pytest.param(serving(timeout="1ms"), id="the shortest time"),
+    pytest.param(serving(entityKey="_id"), id="an entity key"),
+    pytest.param(pod(env=[{"name": "A"}, {"name": "B", "value": ""}]), id="variables without a value"),
+    pytest.param(
+        pod(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]),
+        id="from a Secret",
+    ),
+    pytest.param(
+        pod(volumes=[{"name": "a", "mountPath": "/a", "readOnly": False, "source": {"emptyDir": {}}}]), id="a volume"
+    ),
+    pytest.param(pod(tolerations=[{"operator": "Exists"}], affinity={"podAntiAffinity": {}}), id="what goes through"),
+    pytest.param(pod(labels={"a/b": "c"}, annotations={"x": ""}, nodeSelector={"disk": "ssd"}), id="labels"),
+    pytest.param(pod(imagePullSecrets=["a.b"], serviceAccountName="sa", priorityClassName="high"), id="names"),
+    pytest.param(spec(traffic={"gateway": {**EDGE, "hostnames": ["*.a.example"], "path": "/"}}), id="a gateway"),
+    pytest.param(
+        spec(traffic={"gateway": {"parentRefs": [{"name": "a", "namespace": "b", "sectionName": "c"}]}}),
+        id="listener",
+    ),
+    pytest.param(spec(traffic={"ingress": {"host": "a.example", "className": "nginx"}}), id="an ingress"),
+]
+
+REFUSED_BY_BOTH = [
+    pytest.param({}, id="no registry"),
+    pytest.param(spec(registry={"uri": "file:///data"}), id="a folder"),
+    pytest.param(spec(version="latest"), id="a word as version"),
+    pytest.param(spec(task="ranking"), id="an unknown task"),
+    pytest.param(serving(replicas=0), id="no replicas"),
+    pytest.param(serving(device="tpu"), id="an unknown device"),
+    pytest.param(serving(timeout="0ms"), id="no time"),
+    pytest.param(serving(timeout="5"), id="a duration without a unit"),
+    pytest.param(serving(entityKey="request_id"), id="an entity key that requests use"),
+    pytest.param(serving(resources={"requests": {"cpu": "much"}}), id="an amount in words"),
+    pytest.param(serving(resources={"requests": {"cpu": -1}}), id="a negative amount"),
+    pytest.param(pod(env=[{"name": "1A", "value": "x"}]), id="a variable that begins with a digit"),
+    pytest.param(spec(traffic={"gateway": {"parentRefs": []}}), id="no gateway"),
+    pytest.param(spec(traffic={"gateway": {**EDGE, "path": "a"}}), id="a path without a slash"),
+    pytest.param(spec(traffic={"ingress": {}}), id="an ingress without a host"),
+]
+
+TAKEN_BY_THE_SCHEMA_ALONE = [
+    # A pattern and CEL cannot compare versions; the operator says InvalidSpec and names the field.
+    pytest.param(spec(version=">2 <1"), "range that no version can be in", id="an empty range"),
+    pytest.param(spec(version="1.2.3 ^1"), "joins an exact version", id="a pin and a range"),
+    pytest.param(spec(version="01.2.3"), "neither a version", id="a leading zero"),
+    pytest.param(spec(version="1.x.3"), "neither a version", id="a hole in the middle"),
+    pytest.param(spec(version="^1.0.0-rc.1"), "exact pin only", id="a pre-release in a range"),
+]
+
+
+@pytest.fixture(scope="session")
+def judge(control_plane: ControlPlane) -> Judge:
+    """What the API server says to a spec."""
+
+    def judge(written: dict[str, Any]) -> Answer:
+        metadata = {"name": "churn", "namespace": "default"}
+        body = {"apiVersion": "modelloop.dev/v1alpha1", "kind": "MLModel", "metadata": metadata, "spec": written}
+        return control_plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=yaml.safe_dump(body))
+
+    return judge
+
+
+def read(written: dict[str, Any]) -> MLModel:
+    metadata = {"name": "churn", "namespace": "shop", "uid": "uid-1", "generation": 1, "resourceVersion": "1"}
+    return parse({"metadata": metadata, "spec": written})
+
+
+def rendered(model: MLModel) -> list[dict[str, Any]]:
+    status = MLModelStatus.model_validate({"stable": {"version": "1.0.0"}})
+    live = model.model_copy(update={"status": status})
+    return children(live, Installation("image:1"), Capabilities(True, True), {Version(1, 0, 0): Replicas(None, 2)})
+
+
+@pytest.mark.parametrize("written", TAKEN_BY_BOTH)
+def test_what_the_api_server_takes_can_be_read_and_rendered(judge: Judge, written: dict[str, Any]) -> None:
+    answer = judge(written)
+    assert answer.code == 0, answer.err
+    assert rendered(read(written))
+    # Also with the defaults that the API server filled in; they are those of the parser.
+    assert read(json.loads(answer.out)["spec"]) == read(written)
+
+
+@pytest.mark.parametrize("written", REFUSED_BY_BOTH)
+def test_what_the_api_server_refuses_the_parser_refuses_too(judge: Judge, written: dict[str, Any]) -> None:
+    assert judge(written).code != 0, "the API server took it"
+    with pytest.raises(InvalidModel):
+        rendered(read(written))
+
+
+@pytest.mark.parametrize(("written", "told"), TAKEN_BY_THE_SCHEMA_ALONE)
+def test_what_only_the_parser_can_refuse_is_told_with_its_field(
+    judge: Judge, written: dict[str, Any], told: str
+) -> None:
+    assert judge(written).code == 0
+    with pytest.raises(InvalidModel, match=told) as failed:
+        read(written)
+    assert str(failed.value).startswith("spec.version: ")
+
+
+def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPlane, namespace: str) -> None:
+    full = MLModelStatus.model_validate(
+        {
+            "observedGeneration": 1,
+            "stable": {"version": "1.0.0", "readyReplicas": 2, "requestedWeight": 100, "effectiveWeight": 100},
+            "candidate": {"version": "1.1.0", "since": "2026-03-01T12:00:00Z"},
+            "warm": [{"version": "0.9.0", "warmUntil": "2026-03-01T12:00:00Z"}],
+            "history": [{"version": "1.0.0", "from": "2026-03-01T12:00:00Z", "reason": "FirstVersion"}],
+            "failedVersions": [{"version": "1.2.0", "reason": "Broken", "message": "m", "at": "2026-03-01T12:00:00Z"}],
+            "handledRequest": {"id": "1", "verb": "refresh", "outcome": "Done", "message": "m"},
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "Serving", "lastTransitionTime": "2026-03-01T12:00:00Z"}
+            ],
+            "replicas": 2,
+            "selector": "a=b",
+            "url": "http://a.example/predict",
+            "phase": "Serving",
+            "message": "1.0.0 serves",
+        }
+    )
+    metadata = {"name": "churn", "namespace": namespace}
+    control_plane.apply(
+        {"apiVersion": "modelloop.dev/v1alpha1", "kind": "MLModel", "metadata": metadata, "spec": spec()}
+    )
+    patch = json.dumps({"status": to_dict(full)})
+    control_plane.must("patch", "mlmodel/churn", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+    live = control_plane.get("mlmodel", namespace, "churn")
+    assert live is not None
+    assert MLModel.parse(live).status == full
+    assert live["status"] == to_dict(full), "a field of status is unknown to the schema"
+
+
+def test_an_unknown_field_of_status_is_dropped_when_read() -> None:
+    # An older operator must be able to read what a newer one wrote.
+    assert MLModelStatus.model_validate({"stable": {"version": "1.0.0", "later": 1}, "later": 2}).stable is not None
+
+
+def test_the_files_in_crds_are_what_the_types_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "hack/generate_crds.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
