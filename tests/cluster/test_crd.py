@@ -35,7 +35,9 @@ REFUSED = [
     wrong("spec.registry.uri", None, "spec.registry.uri", "Required value", id="no address"),
     wrong("spec.registry.uri", "/data/models", "spec.registry.uri", "should match", id="a folder as registry"),
     wrong("spec.registry.uri", "s3://A/b", "spec.registry.uri", "should match", id="a bucket in capitals"),
-    wrong("spec.registry.uri", "s3://a/" + "b" * 600, "spec.registry.uri", "longer than 512", id="a long address"),
+    wrong(
+        "spec.registry.uri", "s3://a/" + "b" * 600, "spec.registry.uri", "may not be more than 512", id="a long address"
+    ),
     wrong("spec.registry.endpoint", "minio:9000", "spec.registry.endpoint", "should match", id="no http"),
     wrong("spec.registry.region", "EU", "spec.registry.region", "should match", id="a region in capitals"),
     wrong("spec.registry.secretName", "", "spec.registry.secretName", "at least 1 chars", id="an empty Secret name"),

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from cluster.control_plane import ROOT, Answer, ControlPlane
 from modelloop_core.api import MLModel, MLModelStatus
@@ -99,7 +98,6 @@ REFUSED_BY_BOTH = [
     pytest.param(serving(timeout="5"), id="a duration without a unit"),
     pytest.param(serving(entityKey="request_id"), id="an entity key that requests use"),
     pytest.param(serving(resources={"requests": {"cpu": "much"}}), id="an amount in words"),
-    pytest.param(serving(resources={"requests": {"cpu": -1}}), id="a negative amount"),
     pytest.param(pod(env=[{"name": "1A", "value": "x"}]), id="a variable that begins with a digit"),
     pytest.param(spec(traffic={"gateway": {"parentRefs": []}}), id="no gateway"),
     pytest.param(spec(traffic={"gateway": {**EDGE, "path": "a"}}), id="a path without a slash"),
@@ -108,11 +106,17 @@ REFUSED_BY_BOTH = [
 
 TAKEN_BY_THE_SCHEMA_ALONE = [
     # A pattern and CEL cannot compare versions; the operator says InvalidSpec and names the field.
-    pytest.param(spec(version=">2 <1"), "range that no version can be in", id="an empty range"),
-    pytest.param(spec(version="1.2.3 ^1"), "joins an exact version", id="a pin and a range"),
-    pytest.param(spec(version="01.2.3"), "neither a version", id="a leading zero"),
-    pytest.param(spec(version="1.x.3"), "neither a version", id="a hole in the middle"),
-    pytest.param(spec(version="^1.0.0-rc.1"), "exact pin only", id="a pre-release in a range"),
+    pytest.param(spec(version=">2 <1"), "spec.version: .*range that no version can be in", id="an empty range"),
+    pytest.param(spec(version="1.2.3 ^1"), "spec.version: .*joins an exact version", id="a pin and a range"),
+    pytest.param(spec(version="01.2.3"), "spec.version: .*neither a version", id="a leading zero"),
+    pytest.param(spec(version="1.x.3"), "spec.version: .*neither a version", id="a hole in the middle"),
+    pytest.param(spec(version="^1.0.0-rc.1"), "spec.version: .*exact pin only", id="a pre-release in a range"),
+    # A pattern speaks of texts alone, and an amount may be a number.
+    pytest.param(
+        serving(resources={"requests": {"cpu": -1}}),
+        "spec.serving.resources.requests.cpu: .*'-1'",
+        id="a negative amount",
+    ),
 ]
 
 
@@ -123,7 +127,7 @@ def judge(control_plane: ControlPlane) -> Judge:
     def judge(written: dict[str, Any]) -> Answer:
         metadata = {"name": "churn", "namespace": "default"}
         body = {"apiVersion": "modelloop.dev/v1alpha1", "kind": "MLModel", "metadata": metadata, "spec": written}
-        return control_plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=yaml.safe_dump(body))
+        return control_plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(body))
 
     return judge
 
@@ -160,9 +164,8 @@ def test_what_only_the_parser_can_refuse_is_told_with_its_field(
     judge: Judge, written: dict[str, Any], told: str
 ) -> None:
     assert judge(written).code == 0
-    with pytest.raises(InvalidModel, match=told) as failed:
+    with pytest.raises(InvalidModel, match=told):
         read(written)
-    assert str(failed.value).startswith("spec.version: ")
 
 
 def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPlane, namespace: str) -> None:
