@@ -58,7 +58,8 @@ def rights_of_code() -> set[Right]:
     """What the operator's calls and watches need."""
     found = {(kind.group, kind.plural, verb) for kind in WATCHED for verb in ("list", "watch")}
     for file, call, verb in calls():
-        words = [argument.value for argument in call.args[1:] if isinstance(argument, ast.Constant)]
+        constants = [argument.value for argument in call.args[1:] if isinstance(argument, ast.Constant)]
+        words = [value for value in constants if isinstance(value, str)]
         subresource = f"/{words[-1]}" if verb == "replace" and words else ""
         for kind in kinds_of(file, verb, ast.unparse(call.args[0])):
             found |= {(kind.group, kind.plural + subresource, asked) for asked in VERBS[verb]}

@@ -30,6 +30,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         found.install()
         yield found
     finally:
+        found.uninstall("--ignore-not-found")
         found.machine.kubectl("delete", "mlmodels", "--all", "-n", name, "--wait=false")
         found.machine.kubectl("delete", "namespace", name, "--wait=false")
 

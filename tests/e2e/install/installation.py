@@ -40,6 +40,11 @@ class Installation:
         place = ("--namespace", self.namespace, "--wait", "--timeout", "180s")
         self.machine.helm("upgrade", "--install", "modelloop", str(CHART), *place, *given)
 
+    def uninstall(self, *options: str) -> None:
+        """Uninstall both releases, and with them what lies outside the namespace."""
+        place = ("--namespace", self.namespace, "--wait")
+        self.machine.helm("uninstall", "modelloop", "modelloop-crds", *place, *options)
+
     def helm_test(self) -> str:
         """Run `helm test`; returns what its pod said."""
         return self.machine.helm("test", "modelloop", "--namespace", self.namespace, "--logs", "--timeout", "180s")

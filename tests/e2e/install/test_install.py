@@ -73,8 +73,7 @@ def test_the_operator_was_refused_nothing(installation: Installation) -> None:
 
 def test_uninstalling_keeps_the_resource_the_models_and_their_answers(installation: Installation) -> None:
     uid = installation.get("mlmodel", "churn")["metadata"]["uid"]
-    for release in ("modelloop", "modelloop-crds"):
-        installation.machine.helm("uninstall", release, "--namespace", installation.namespace, "--wait")
+    installation.uninstall()
     assert installation.machine.get(CRD)
     assert installation.get("mlmodel", "churn")["metadata"]["uid"] == uid
     assert installation.get("deployment", "churn-v1-0-0")["status"]["readyReplicas"] == 1
