@@ -38,6 +38,7 @@ KEYS = ("benchkey", "benchsecret")
 SETTLE_SECONDS = 420.0
 IDLE_SECONDS = 75.0
 EVENTS = 100
+AS_IN_THE_IMAGE = {"MALLOC_ARENA_MAX": "2"}
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     environment = _cluster()
     os.environ["KUBECONFIG"] = environment["KUBECONFIG"]
-    config.load_kube_config()
+    config.load_kube_config(environment["KUBECONFIG"])
     with _object_store(Path(environment["MODELLOOP_BIN"])) as endpoint, _namespace(endpoint), _operator() as process:
         rows, goals = measure(count, endpoint, process)
     publish("operator", rows, goals, ("kopf", "kubernetes", "boto3", "pydantic"))
@@ -162,7 +163,7 @@ def _operator() -> Iterator[psutil.Process]:
         "HEALTH_PORT": "18090",
         "WATCH_NAMESPACES": NAMESPACE,
     }
-    environment = {**os.environ, **{f"MODELLOOP_{name}": value for name, value in settings.items()}}
+    environment = {**os.environ, **AS_IN_THE_IMAGE, **{f"MODELLOOP_{name}": value for name, value in settings.items()}}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([sys.executable, "-m", "modelloop_operator"], env=environment, stderr=log)
         try:

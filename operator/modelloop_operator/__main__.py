@@ -46,6 +46,7 @@ from modelloop_operator.settings import Settings
 
 log = logging.getLogger("modelloop_operator")
 
+_RETRY_SECONDS = 2.0
 EXIT_RESTART = 3
 """Exit code of a process that ends so that a fresh one starts: leadership lost, or the cluster's APIs changed."""
 
@@ -150,10 +151,9 @@ class Operator:
         try:
             async with _until(stop) as tasks:
                 tasks.create_task(self.watch(stop))
-                await resync(self.cluster, self.cache, self.served, settings.namespaces, self.queue.add)
-                self.synced = True
+                await self._first_list()
                 tasks.create_task(self._repair())
-                tasks.create_task(discovery.watch_for_change(self.cluster, self.served, settings.discovery_seconds))
+                tasks.create_task(self._notice_new_apis())
                 tasks.create_task(self.lead(election))
         except* (LeadershipLost, discovery.CapabilitiesChanged) as errors:
             log.warning("restarting", extra={"reason": "; ".join(str(error) for error in _leaves(errors))})
@@ -163,6 +163,20 @@ class Operator:
                 await election.release()
             await pages.cleanup()
         return code
+
+    async def _first_list(self) -> None:
+        """Fill the cache before anything is decided on it; an API server that is away is waited for."""
+        while not self.synced:
+            try:
+                await resync(self.cluster, self.cache, self.served, self.settings.namespaces, self.queue.add)
+                self.synced = True
+            except ClusterError as error:
+                log.warning("waiting for the first list", extra={"error": str(error)})
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _notice_new_apis(self) -> None:
+        where, seconds = self.settings.probe_namespace, self.settings.discovery_seconds
+        await discovery.watch_for_change(self.cluster, self.served, namespace=where, seconds=seconds)
 
     async def _repair(self) -> None:
         await resync_forever(
@@ -215,20 +229,21 @@ async def _api_client() -> client.ApiClient:
     return client.ApiClient(configuration)
 
 
-async def _served(cluster: Cluster) -> frozenset[Kind]:
+async def _served(cluster: Cluster, namespace: str) -> frozenset[Kind]:
     while True:
         try:
-            return await discovery.served_kinds(cluster)
+            return await discovery.served_kinds(cluster, namespace)
         except ClusterError as error:
             log.warning("waiting for the API server", extra={"error": str(error)})
-            await asyncio.sleep(2)
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def run(settings: Settings) -> int:
     """One operator process from connection to exit code."""
     async with await _api_client() as api:
         cluster = KubernetesApi(api, MANAGER)
-        return await Operator(cluster, settings, await _served(cluster)).run()
+        served = await _served(cluster, settings.probe_namespace)
+        return await Operator(cluster, settings, served).run()
 
 
 def main() -> int:

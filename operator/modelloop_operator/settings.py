@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     lease_name: str = "modelloop-operator"
 
     @property
+    def probe_namespace(self) -> str:
+        """A namespace in which the operator has its rights."""
+        return self.namespaces[0] if self.namespaces else "default"
+
+    @property
     def namespaces(self) -> tuple[str, ...]:
         """Namespaces to watch, separated by commas; empty means all."""
         return tuple(part.strip() for part in self.watch_namespaces.split(",") if part.strip())

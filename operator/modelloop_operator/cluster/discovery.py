@@ -13,16 +13,19 @@ class CapabilitiesChanged(Exception):
     """An API came or went."""
 
 
-async def served_kinds(cluster: Cluster) -> frozenset[Kind]:
-    """The kinds among ours that the API server serves; raises ClusterError when it cannot be asked."""
+async def served_kinds(cluster: Cluster, namespace: str) -> frozenset[Kind]:
+    """The kinds among ours that the API server serves; raises ClusterError when it cannot be asked.
+
+    `namespace` is one in which this operator has its rights: elsewhere "forbidden" would hide "not served".
+    """
     found = {*CHILD_KINDS}
     for kind in (MLMODEL, *OPTIONAL_CHILD_KINDS):
         try:
-            await cluster.list(kind, "default")
+            await cluster.list(kind, namespace)
         except Missing:
             continue
         except Rejected:
-            pass  # forbidden in that namespace, so it is served
+            pass  # served, and our rights for it are missing: the first LIST will say so
         found.add(kind)
     return frozenset(found)
 
@@ -32,12 +35,12 @@ def capabilities(served: frozenset[Kind]) -> Capabilities:
     return Capabilities(gateway_api=HTTP_ROUTE in served, envoy_gateway=RETRY_POLICY in served)
 
 
-async def watch_for_change(cluster: Cluster, served: frozenset[Kind], seconds: float) -> None:
+async def watch_for_change(cluster: Cluster, served: frozenset[Kind], *, namespace: str, seconds: float) -> None:
     """Look again every `seconds`; raises CapabilitiesChanged when the answer differs."""
     while True:
         await asyncio.sleep(seconds)
         try:
-            now = await served_kinds(cluster)
+            now = await served_kinds(cluster, namespace)
         except ClusterError:
             continue
         if now != served:
