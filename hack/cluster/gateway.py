@@ -9,7 +9,7 @@ import yaml
 from .binaries import module_folder
 from .kubectl import Kubectl
 from .profiles import MODULE, cache_folder
-from .shell import run, say, succeeds, write
+from .shell import answers, run, say, succeeds, wait_until, write
 
 NAMESPACE = "envoy-gateway-system"
 IMAGE = "localhost/modelloop/envoy-gateway:dev"
@@ -39,37 +39,20 @@ def install_crds(kubectl: Kubectl) -> None:
     kubectl.apply("\n---\n".join(crds))
 
 
-def install(kubectl: Kubectl, helm: str, values: dict[str, Any]) -> None:
-    """Install or leave as it is, then wait until the Gateway is programmed; no values mean upstream's images."""
-    where: list[str | Path] = [
-        "--kubeconfig",
-        kubectl.kubeconfig,
-        "--kube-context",
-        kubectl.context,
-        "--namespace",
-        NAMESPACE,
-    ]
-    status: list[str | Path] = [helm, "status", "eg", *where]
+def install(kubectl: Kubectl, helm: str, values: dict[str, Any], address: str) -> None:
+    """Install or leave as it is, then wait until the Gateway answers; no values mean upstream's images."""
+    where = ["--kubeconfig", str(kubectl.kubeconfig), "--kube-context", kubectl.context, "--namespace", NAMESPACE]
+    status = [helm, "status", "eg", *where]
     if not succeeds(status) or "STATUS: deployed" not in run(status):
         say("  installing Envoy Gateway")
-        command: list[str | Path] = [
-            helm,
-            "upgrade",
-            "--install",
-            "eg",
-            chart(),
-            *where,
-            "--create-namespace",
-            "--wait",
-            "--timeout",
-            "3m",
-            "-f",
-            "-",
-        ]
-        run(command, stdin=yaml.safe_dump(values or {"global": {"images": {"envoyGateway": {"image": UPSTREAM}}}}))
+        options = ["--create-namespace", "--wait", "--timeout", "3m", "-f", "-"]
+        images = values or {"global": {"images": {"envoyGateway": {"image": UPSTREAM}}}}
+        run([helm, "upgrade", "--install", "eg", chart(), *where, *options], stdin=yaml.safe_dump(images))
     kubectl.apply(_manifest(with_image=bool(values)))
     name, namespace = GATEWAY
     kubectl.wait_condition("gateway", name, "Programmed", namespace=namespace, deadline=120)
+    # Conditions outlive a crash of the machine's processes; only an answer shows that Envoy is back.
+    wait_until(f"answer of the Gateway at {url(address)}", lambda: answers(url(address)), 120)
 
 
 def _manifest(with_image: bool) -> str:

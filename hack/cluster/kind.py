@@ -34,21 +34,17 @@ class Kind:
             if not shutil.which(program):
                 raise ClusterError(f"Docker answers, but {program} is not installed")
         if NAME not in run(["kind", "get", "clusters"]).split():
-            run(
-                [
-                    "kind",
-                    "create",
-                    "cluster",
-                    "--config",
-                    ROOT / "kind-config.yaml",
-                    "--wait",
-                    "120s",
-                    "--kubeconfig",
-                    self.kubeconfig,
-                ]
-            )
+            options: list[str | Path] = [
+                "--config",
+                ROOT / "kind-config.yaml",
+                "--wait",
+                "120s",
+                "--kubeconfig",
+                self.kubeconfig,
+            ]
+            run(["kind", "create", "cluster", *options])
         run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig])
-        gateway.install(self.kubectl, "helm", {})
+        gateway.install(self.kubectl, "helm", {}, "127.0.0.1")
 
     def down(self) -> None:
         """Delete the cluster and its kubeconfig."""

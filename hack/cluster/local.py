@@ -1,8 +1,11 @@
 """Bringing one of our own clusters up and down again; every step may be repeated, and heals what it finds."""
 
+import fcntl
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import (
@@ -20,8 +23,8 @@ from . import (
 )
 from .kubectl import Kubectl
 from .processes import Server
-from .profiles import MODULE, ROOT, ClusterError, Profile
-from .shell import say
+from .profiles import DNS_SERVICE, MODULE, ROOT, ClusterError, Profile, cache_folder
+from .shell import listens, say, wait_until
 
 WATCHER = "owner-watcher"
 
@@ -31,8 +34,23 @@ def client(profile: Profile) -> Kubectl:
     return Kubectl(binaries.binary("kubectl"), profile.kubeconfig, profile.context)
 
 
+@contextmanager
+def alone(profile: Profile) -> Iterator[None]:
+    """One `up` or `down` of a profile at a time; the lock goes with the process that holds it."""
+    path = cache_folder() / "locks" / profile.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def up(profile: Profile, owner: int | None = None) -> None:
     """Leave the profile running and complete, whatever state it was in."""
+    with alone(profile):
+        _up(profile, owner)
+
+
+def _up(profile: Profile, owner: int | None) -> None:
     started = time.monotonic()
     say(f"hack/cluster: profile {profile.name}")
     if profile.runs_pods:
@@ -57,13 +75,19 @@ def up(profile: Profile, owner: int | None = None) -> None:
 
 def down(profile: Profile) -> None:
     """Stop everything, remove every trace, and raise ClusterError naming whatever is still there."""
+    with alone(profile):
+        _down(profile)
+
+
+def _down(profile: Profile) -> None:
     watcher = processes.running(profile, WATCHER)
     if watcher and watcher != os.getpid():
         processes.stop(profile, WATCHER)
     if profile.runs_pods and profile.run.exists():
         _require_root()
     for name in _stop_order(processes.known(profile)):
-        processes.stop(profile, name)
+        # All its state goes with it: a server that drains its clients first would drain them for nothing.
+        processes.stop(profile, name, patience=2)
     sweep.everything(profile)
     left = sweep.leftovers(profile)
     if left:
@@ -110,10 +134,10 @@ def _start_node(profile: Profile, archives: dict[str, Path]) -> None:
     node.wait_ready(kubectl)
     for manifest in ("storage", "coredns", "metrics-server"):
         kubectl.apply((MODULE / f"manifests/{manifest}.yaml").read_text())
-    gateway.install(kubectl, binaries.binary("helm"), gateway.local_values())
-    kubectl(
-        "rollout", "status", "deployment/coredns", "deployment/metrics-server", "-n", "kube-system", "--timeout=90s"
-    )
+    gateway.install(kubectl, binaries.binary("helm"), gateway.local_values(), profile.address)
+    system = ("deployment/coredns", "deployment/metrics-server")
+    kubectl("rollout", "status", *system, "-n", "kube-system", "--timeout=90s")
+    wait_until("DNS", lambda: listens(DNS_SERVICE, 53), 60)
 
 
 def _start_fake_nodes(profile: Profile) -> None:

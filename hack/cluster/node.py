@@ -1,8 +1,6 @@
 """The machine as a Kubernetes node: containerd, kubelet, kube-proxy and the pod network's configuration."""
 
 import json
-import socket
-import urllib.request
 from pathlib import Path
 
 import yaml
@@ -12,8 +10,8 @@ from .control_plane import command
 from .kubectl import Kubectl
 from .packages import cni_folder
 from .processes import Server
-from .profiles import CGROUP, DNS_SERVICE, NODE_NAME, POD_RANGE, ClusterError, Profile
-from .shell import succeeds, write
+from .profiles import CGROUP, DNS_SERVICE, NODE_NAME, POD_RANGE, Profile
+from .shell import answers, succeeds, write
 
 PAUSE_IMAGE = "localhost/modelloop/pause:dev"
 
@@ -60,37 +58,18 @@ def kubelet(profile: Profile) -> Server:
         "node-ip": profile.address,
         "hostname-override": NODE_NAME,
     }
-    return Server("kubelet", command(["kubelet"], flags), lambda: _answers("http://127.0.0.1:10248/healthz"))
+    return Server("kubelet", command(["kubelet"], flags), lambda: answers("http://127.0.0.1:10248/healthz"))
 
 
 def kube_proxy(profile: Profile) -> Server:
     """Services and NodePorts by nftables."""
     flags: dict[str, object] = {"config": profile.state / "kube-proxy.yaml"}
-    return Server("kube-proxy", command(["kube-proxy"], flags), lambda: _answers("http://127.0.0.1:10256/livez"))
+    return Server("kube-proxy", command(["kube-proxy"], flags), lambda: answers("http://127.0.0.1:10256/livez"))
 
 
 def wait_ready(kubectl: Kubectl) -> None:
     """Wait for the node to report Ready, with the kubelet's reason if it does not."""
     kubectl.wait_condition("node", NODE_NAME, "Ready", deadline=60)
-
-
-def _answers(url: str) -> bool:
-    try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def check_port_free(address: str, port: int, who: str) -> None:
-    """Fail early and clearly when another program holds a port that a server needs."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            raise ClusterError(f"{who} needs {address}:{port}, which is taken: {error}") from error
 
 
 def _containerd_config(profile: Profile) -> str:
@@ -161,6 +140,8 @@ def _kubelet_config(profile: Profile) -> dict[str, object]:
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
         "localStorageCapacityIsolation": False,
+        # kube-proxy speaks nftables; these would only be chains that nobody removes.
+        "makeIPTablesUtilChains": False,
         # Images come from an archive, not from a registry: one that is collected cannot be pulled again.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi"},

@@ -1,13 +1,12 @@
 """versitygw on the node's address: an S3 store whose buckets are folders."""
 
 import secrets
-import socket
 from dataclasses import dataclass
 
 from .binaries import binary
 from .processes import Server
 from .profiles import Profile
-from .shell import write
+from .shell import listens, write
 
 PORT = 7070
 BUCKET = "modelloop"
@@ -39,12 +38,4 @@ def server(profile: Profile) -> Server:
     secrets_for_it = (("ROOT_ACCESS_KEY_ID", keys.access_key), ("ROOT_SECRET_ACCESS_KEY", keys.secret_key))
     words = ("--quiet", "--keep-alive", "--region", REGION, "--port", f"{profile.address}:{PORT}", "posix", str(data))
     command = (binary("versitygw"), *words)
-    return Server("versitygw", command, lambda: _listens(profile.address), environment=secrets_for_it)
-
-
-def _listens(address: str) -> bool:
-    try:
-        with socket.create_connection((address, PORT), timeout=1):
-            return True
-    except OSError:
-        return False
+    return Server("versitygw", command, lambda: listens(profile.address, PORT), environment=secrets_for_it)

@@ -111,7 +111,7 @@ def stop(profile: Profile, name: str, patience: float = 10) -> bool:
     try:
         wait_until(f"end of {name}", lambda: running(profile, name) is None, patience)
     except ClusterError:
-        say(f"  {name} ignored SIGTERM for {patience:.0f} s, killing it")
+        say(f"  {name} still there {patience:.0f} s after SIGTERM: killing it")
         os.kill(pid, signal.SIGKILL)
         wait_until(f"end of {name}", lambda: running(profile, name) is None, 10)
     return True

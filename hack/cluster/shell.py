@@ -1,9 +1,12 @@
 """Running other programs and writing files, so that a failure says what ran and what it answered."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -72,3 +75,23 @@ def wait_until(what: str, condition: Callable[[], bool], deadline: float, why: C
             raise ClusterError(f"{what}: not within {deadline:.0f} s\n{why()}".rstrip())
         time.sleep(0.05)
     return time.monotonic() - started
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server is there; any status will do, and no proxy is asked."""
+    try:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def listens(address: str, port: int) -> bool:
+    """Whether something accepts TCP connections there."""
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
