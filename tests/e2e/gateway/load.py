@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -31,6 +32,9 @@ class Load:
 
     url: str
     host: str
+    body: Mapping[str, object] = field(default_factory=lambda: {"features": [1, 2, 3]})
+    pause: float = 0.0
+    longest: float = LONGEST_SECONDS
     answers: list[Answer] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -84,16 +88,17 @@ class Load:
             await asyncio.gather(*(self._ask(client) for _ in range(CLIENTS)))
 
     async def _ask(self, client: httpx.AsyncClient) -> None:
-        end = time.monotonic() + LONGEST_SECONDS
+        end = time.monotonic() + self.longest
         while not self._stop.is_set() and len(self.answers) < MOST_REQUESTS and time.monotonic() < end:
-            self.answers.append(await ask(client))
+            self.answers.append(await ask(client, self.body))
+            await asyncio.sleep(self.pause)
 
 
-async def ask(client: httpx.AsyncClient) -> Answer:
+async def ask(client: httpx.AsyncClient, body: Mapping[str, object]) -> Answer:
     """One prediction; a broken connection is an answer with status 0."""
     sent = time.monotonic()
     try:
-        response = await client.post("/predict", json={"features": [1, 2, 3]}, timeout=10)
+        response = await client.post("/predict", json=body, timeout=10)
     except httpx.HTTPError as error:
         return Answer(sent, time.monotonic(), 0, "", repr(error))
     version = response.headers.get("x-model-version", "")

@@ -1,0 +1,128 @@
+"""One MLModel on real pods behind the real gateway, and versions to move it through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from e2e.gateway.load import Load
+from e2e.install.installation import Installation
+from e2e.install.machine import eventually
+from modelloop_core.manifest import Manifest, ModelFormat
+from modelloop_core.registry import Files, Registry, describe
+from modelloop_core.storage.open import open_store
+from modelloop_core.storage.port import ObjectStore
+from support import model_files
+from support.published import pair
+
+NAME = "model"
+BODY = {"features": {"first": 0.5, "second": 1.2}}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An installation that watches one namespace, a registry of its own, and the MLModel `model`."""
+
+    installation: Installation
+    scratch: Path
+
+    @property
+    def host(self) -> str:
+        """The host name that the route answers to."""
+        return f"{self.installation.namespace}.example.com"
+
+    def load(self) -> Load:
+        """Predictions through the gateway while the test acts."""
+        url = self.installation.machine.environment["MODELLOOP_GATEWAY_URL"]
+        return Load(url, self.host, body=BODY, pause=0.02, longest=240)
+
+    def publish(self, version: str, *, damaged: bool = False) -> None:
+        """Make a version exist; a damaged one has other bytes than its manifest says, from the first moment."""
+        model = model_files.onnx_logistic(self.scratch / f"{version}.onnx", 2)
+        files: Files = {ModelFormat.ONNX.value: model.read_bytes()}
+        manifest = Manifest(
+            version=version,
+            format=ModelFormat.ONNX,
+            signature=pair(),
+            files=describe(files),
+            example=(1.0, 2.0),
+            created=datetime.now(UTC),
+        )
+        if not damaged:
+            Registry(self.store).publish(manifest, files)
+            return
+        content = bytearray(model.read_bytes())
+        content[len(content) // 2] ^= 1
+        self.store.create(f"versions/{version}/{ModelFormat.ONNX.value}", bytes(content))
+        self.store.create(f"versions/{version}/manifest.json", manifest.model_dump_json().encode())
+
+    def apply(self, **serving: Any) -> None:
+        """Apply the MLModel with these serving fields."""
+        access = self.installation.machine.environment
+        requests = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+        spec = {
+            "registry": {
+                "uri": self.installation.registry,
+                "endpoint": access["MODELLOOP_S3_ENDPOINT"],
+                "secretName": "store",
+            },
+            "serving": {"replicas": 2, "resources": requests, **serving},
+            "traffic": {
+                "gateway": {
+                    "parentRefs": [{"name": "modelloop", "namespace": "modelloop-gateway"}],
+                    "hostnames": [self.host],
+                }
+            },
+        }
+        self.installation.machine.apply(self.installation.mlmodel(NAME, spec))
+
+    @property
+    def store(self) -> ObjectStore:
+        """The registry's object store."""
+        access = self.installation.machine.environment
+        return open_store(
+            self.installation.registry,
+            endpoint=access["MODELLOOP_S3_ENDPOINT"],
+            region=access.get("AWS_REGION"),
+            access_key=access["AWS_ACCESS_KEY_ID"],
+            secret_key=access["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def status(self) -> dict[str, Any]:
+        """The MLModel's status."""
+        found: dict[str, Any] = self.installation.get("mlmodel", NAME).get("status", {})
+        return found
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        """One condition; empty when it is not there."""
+        conditions = self.status().get("conditions", ())
+        return next((one for one in conditions if one["type"] == kind), {})
+
+    def pods(self) -> dict[str, str]:
+        """Versions of the model's pods by pod name, those on their way out left aside."""
+        listed = self.installation.get("pods", "-l", f"modelloop.dev/model={NAME}")["items"]
+        alive = [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
+        return {pod["metadata"]["name"]: pod["metadata"]["labels"]["modelloop.dev/version"] for pod in alive}
+
+    def wait_for_version(self, version: str, deadline: float = 120) -> None:
+        """Until the version is live and the gateway confirmed it."""
+
+        def live() -> object:
+            stable = self.status().get("stable", {})
+            done = stable.get("version") == version and stable.get("effectiveWeight") == 100
+            return True if done else (self.status().get("message"), self.installation.operator_logs()[-1500:])
+
+        eventually(f"{version} serves all traffic", live, deadline)
+
+    def wait_until_settled(self, version: str, pods: int = 2) -> None:
+        """Until only this version has pods, so many, all ready."""
+
+        def settled() -> object:
+            deployment = self.installation.get("deployments", "-l", f"modelloop.dev/model={NAME}")["items"]
+            ready = [item["status"].get("readyReplicas", 0) for item in deployment]
+            seen = (sorted(self.pods().values()), ready)
+            return True if seen == ([version] * pods, [pods]) else seen
+
+        eventually(f"only {version} has pods", settled, 120)
