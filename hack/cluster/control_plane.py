@@ -9,7 +9,7 @@ from pathlib import Path
 from . import pki
 from .binaries import binary
 from .processes import Server
-from .profiles import SERVICE_RANGE, Profile
+from .profiles import MODULE, SERVICE_RANGE, Profile
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -99,7 +99,7 @@ def _aggregation(folder: Path) -> dict[str, object]:
 
 def controllers(profile: Profile) -> Server:
     """All built-in controllers; quick where the defaults are made for a thousand nodes."""
-    flags = {
+    flags: dict[str, object] = {
         **_component(profile, "kube-controller-manager", profile.controllers_port),
         "service-account-private-key-file": profile.pki / "service-account.key",
         "root-ca-file": profile.pki / "ca.crt",
@@ -107,9 +107,10 @@ def controllers(profile: Profile) -> Server:
         "cluster-signing-key-file": profile.pki / "ca.key",
         "use-service-account-credentials": "true",
         "horizontal-pod-autoscaler-sync-period": "5s",
-        # The one dynamic provisioner inside Kubernetes: folders under /tmp/hostpath_pv of this machine.
-        "enable-hostpath-provisioner": "true" if profile.runs_pods else "false",
     }
+    if profile.runs_pods:
+        # Empties a volume whose claim is gone, so that a handful of static volumes serve any number of claims.
+        flags["pv-recycler-pod-template-filepath-hostpath"] = MODULE / "manifests/recycler.yaml"
     return _checked(profile, "kube-controller-manager", profile.controllers_port, flags)
 
 

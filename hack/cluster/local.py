@@ -20,6 +20,7 @@ from . import (
     packages,
     processes,
     sweep,
+    volumes,
 )
 from .kubectl import Kubectl
 from .processes import Server
@@ -134,6 +135,7 @@ def _start_node(profile: Profile, archives: dict[str, Path]) -> None:
     node.wait_ready(kubectl)
     for manifest in ("storage", "coredns", "metrics-server"):
         kubectl.apply((MODULE / f"manifests/{manifest}.yaml").read_text())
+    volumes.create(profile, kubectl)
     gateway.install(kubectl, binaries.binary("helm"), gateway.local_values(), profile.address)
     system = ("deployment/coredns", "deployment/metrics-server")
     kubectl("rollout", "status", *system, "-n", "kube-system", "--timeout=90s")

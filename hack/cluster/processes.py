@@ -64,10 +64,9 @@ def launch(profile: Profile, name: str, command: tuple[str, ...], environment: d
     """Start in a session of its own, so that neither our end nor a terminal's Ctrl-C reaches it."""
     profile.logs.mkdir(parents=True, exist_ok=True)
     with (profile.logs / f"{name}.log").open("ab") as log:
-        # umask 0: volumes that the controller manager makes must be writable by pods that are not root.
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=profile.state,
-            env={**os.environ, **environment}, umask=0 if name == "kube-controller-manager" else 0o022,
+            env={**os.environ, **environment},
         )  # fmt: skip
     record = {"pid": child.pid, "started": started_at(child.pid), "command": list(command), "environment": environment}
     write(_pid_file(profile, name), json.dumps(record), 0o600)

@@ -11,8 +11,6 @@ from .processes import forget, known, running, started_at
 from .profiles import CGROUP, ClusterError, Profile
 from .shell import say, succeeds, wait_until
 
-# The controller manager's provisioner has this place compiled in.
-HOST_VOLUMES = Path("/tmp/hostpath_pv")  # noqa: S108
 CONTAINER_LINKS = Path("/var/log/containers")
 
 
@@ -36,7 +34,6 @@ def everything(profile: Profile) -> None:
     if profile.runs_pods:
         network.down()
         _remove_log_links(profile)
-        shutil.rmtree(HOST_VOLUMES, ignore_errors=True)
     for folder in (profile.run, profile.state):
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
