@@ -86,6 +86,7 @@ class Policy:
 
     drain: timedelta = timedelta(seconds=30)
     recheck: timedelta = timedelta(seconds=5)
+    longest_recheck: timedelta = timedelta(seconds=30)
     idle: timedelta = timedelta(minutes=5)
 
 

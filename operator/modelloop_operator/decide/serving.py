@@ -25,11 +25,11 @@ def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
     if (done := _retirable(seen, now)) is not None:
         return Retire(done, "Drained", f"{done} no longer serves and its time to drain is over")
     if seen.candidate is not None:
-        return _about_candidate(seen.candidate, seen, policy)
+        return _about_candidate(seen.candidate, seen, now, policy)
     return _about_stable(seen, now, policy)
 
 
-def _about_candidate(candidate: Version, seen: Observation, policy: Policy) -> Decision:
+def _about_candidate(candidate: Version, seen: Observation, now: datetime, policy: Policy) -> Decision:
     wanted = select(seen)
     if isinstance(wanted, Version) and wanted != candidate:
         return Abandon(candidate, "Superseded", f"{wanted} is wanted instead of {candidate}")
@@ -50,7 +50,7 @@ def _about_candidate(candidate: Version, seen: Observation, policy: Policy) -> D
     needed = needed_replicas(seen)
     if not pods.settled or pods.ready < needed:
         reason = pods.trouble.reason if pods.trouble else "CandidateNotReady"
-        return Wait(reason, _unready(candidate, pods, needed), policy.recheck)
+        return Wait(reason, _unready(candidate, pods, needed), _patience(seen, now, policy))
     if pods.reachable < needed:
         return Wait(
             "EndpointsPending", f"{pods.reachable} of {needed} pods of {candidate} have endpoints", policy.recheck
@@ -101,6 +101,13 @@ def _retirable(seen: Observation, now: datetime) -> Version | None:
         if not carries and (block.warmUntil is None or datetime.fromisoformat(block.warmUntil) <= now):
             return version
     return None
+
+
+def _patience(seen: Observation, now: datetime, policy: Policy) -> timedelta:
+    """Half as long again as the candidate took so far: counts come by events, only troubles by looking at pods."""
+    block = seen.model.status.candidate
+    waited = now - datetime.fromisoformat(block.since) if block and block.since else timedelta(0)
+    return min(max(policy.recheck, waited / 2), policy.longest_recheck)
 
 
 def _until_next_drain(seen: Observation, now: datetime, policy: Policy) -> timedelta:

@@ -60,7 +60,7 @@ def test_a_damaged_version_is_refused_with_its_reason_and_the_live_one_goes_on(s
 
 
 def test_the_live_pods_were_not_restarted_by_any_of_it(scene: Scene) -> None:
-    pods = scene.installation.get("pods", "-l", f"modelloop.dev/model={NAME}")["items"]
+    pods = scene.installation.get("pods", "-l", f"modelloop.dev/model={NAME},modelloop.dev/version=1.1.0")["items"]
     restarts = [one["restartCount"] for pod in pods for one in pod["status"]["containerStatuses"]]
     assert set(restarts) == {0}
 
