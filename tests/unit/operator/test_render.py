@@ -1,0 +1,226 @@
+"""What an MLModel owns: golden files to read, and the promises that no golden file can show."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fakes.every_field import SPECS
+from fakes.seen import GATEWAY, a_model, a_status
+from modelloop_core.api import MLModel
+from modelloop_core.api.spec import Gateway, Pod, Registry, Serving, Traffic
+from modelloop_core.versions import Version
+from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.naming import Object
+from modelloop_operator.render.children import Replicas, children
+from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.traffic import url
+
+FOLDER = Path(__file__).parent / "golden"
+REWRITE = os.environ.get("MODELLOOP_GOLDEN") == "1"
+INSTALLATION = Installation("localhost/modelloop/runtime:dev")
+ENVOY = Capabilities(gateway_api=True, envoy_gateway=True)
+ONE, NEXT, OLD = Version(1, 0, 0), Version(1, 1, 0), Version(0, 9, 0)
+
+
+def rendered(
+    model: MLModel, *, offered: Capabilities = ENVOY, counts: dict[Version, Replicas] | None = None
+) -> list[Object]:
+    blocks = [block for block in (model.status.stable, model.status.candidate, *model.status.warm) if block]
+    fixed = None if model.spec.serving.autoscaling else model.spec.replicas
+    usual = {Version.parse(block.version): Replicas(fixed, model.spec.replicas) for block in blocks}
+    return children(model, INSTALLATION, offered, counts or usual)
+
+
+def serving(**spec: Any) -> MLModel:
+    return a_model(spec=spec, status=a_status("1.0.0"))
+
+
+def by_kind(found: list[Object]) -> dict[str, Object]:
+    return {f"{child['kind']}/{child['metadata']['name']}": child for child in found}
+
+
+def predictor(model: MLModel, version: str = "1-0-0") -> Object:
+    pod: Object = by_kind(rendered(model))[f"Deployment/churn-v{version}"]["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_golden(name: str) -> None:
+    text = yaml.safe_dump_all(rendered(serving(**SPECS[name])), sort_keys=False, width=120)
+    path = FOLDER / f"{name}.yaml"
+    if REWRITE:
+        path.write_text(text)
+    assert path.exists(), f"{path.name} is missing: run `make golden` and read what it wrote"
+    assert text == path.read_text(), "the rendering changed: run `make golden` and read the difference"
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(SPECS)
+
+
+def test_every_field_of_serving_and_traffic_is_in_a_golden_file() -> None:
+    # A field enters the schema together with the code that obeys it, so its effect must be readable somewhere.
+    used = {name for spec in SPECS.values() for name in _names(spec)}
+    known = {
+        name
+        for kind in (Registry, Serving, Pod, Traffic, Gateway)
+        for name in kind.model_fields
+        if name not in ("version", "task")
+    }
+    assert known - used == set()
+
+
+def _names(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value) | {name for part in value.values() for name in _names(part)}
+    return {name for part in value for name in _names(part)} if isinstance(value, list) else set()
+
+
+def test_nothing_decided_owns_nothing() -> None:
+    assert rendered(a_model()) == []
+
+
+def test_a_first_candidate_gets_pods_and_no_traffic() -> None:
+    found = by_kind(rendered(a_model(spec={"traffic": GATEWAY}, status=a_status(None, "1.0.0"))))
+    assert set(found) == {
+        "ServiceAccount/churn",
+        "Deployment/churn-v1-0-0",
+        "Service/churn-v1-0-0",
+        "PodDisruptionBudget/churn-v1-0-0",
+    }
+
+
+def test_all_traffic_goes_to_what_is_live_whatever_else_has_pods() -> None:
+    model = a_model(spec={"traffic": GATEWAY}, status=a_status("1.0.0", "1.1.0", warm={"0.9.0": 30}))
+    found = by_kind(rendered(model))
+    assert {name for name in found if name.startswith("Deployment")} == {
+        "Deployment/churn-v0-9-0",
+        "Deployment/churn-v1-0-0",
+        "Deployment/churn-v1-1-0",
+    }
+    (rule,) = found["HTTPRoute/churn"]["spec"]["rules"]
+    assert [(ref["name"], ref["weight"]) for ref in rule["backendRefs"]] == [("churn-v1-0-0", 100)]
+    assert found["Service/churn"]["spec"]["selector"]["modelloop.dev/version"] == "1.0.0"
+
+
+def test_a_promotion_changes_no_pod() -> None:
+    before = by_kind(rendered(a_model(status=a_status("1.0.0", "1.1.0"))))
+    after = by_kind(rendered(a_model(status=a_status("1.1.0", warm={"1.0.0": 30}))))
+    for name in ("Deployment/churn-v1-0-0", "Deployment/churn-v1-1-0", "Service/churn-v1-1-0"):
+        assert after[name] == before[name]
+
+
+def test_routes_come_after_pods_and_services() -> None:
+    kinds = [child["kind"] for child in rendered(serving(traffic=GATEWAY))]
+    assert kinds.index("HTTPRoute") > max(place for place, kind in enumerate(kinds) if kind == "Deployment")
+    assert kinds.index("BackendTrafficPolicy") < kinds.index("HTTPRoute")
+
+
+@pytest.mark.parametrize(
+    ("offered", "kinds"),
+    [
+        pytest.param(Capabilities(), set(), id="no Gateway API"),
+        pytest.param(Capabilities(gateway_api=True), {"HTTPRoute"}, id="another gateway than Envoy"),
+        pytest.param(ENVOY, {"HTTPRoute", "BackendTrafficPolicy"}, id="Envoy Gateway"),
+    ],
+)
+def test_routes_are_made_where_their_apis_are(offered: Capabilities, kinds: set[str]) -> None:
+    found = {child["kind"] for child in rendered(serving(traffic=GATEWAY), offered=offered)}
+    assert found & {"HTTPRoute", "BackendTrafficPolicy"} == kinds
+
+
+def test_everything_is_owned_by_the_mlmodel_and_labelled() -> None:
+    model = a_model(spec=SPECS["autoscaling"] | {"traffic": GATEWAY}, status=a_status("1.0.0", "1.1.0"))
+    for child in rendered(model):
+        meta = child["metadata"]
+        (owner,) = meta["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("MLModel", "churn", "uid-1", True)
+        assert meta["namespace"] == "shop"
+        assert meta["labels"]["app.kubernetes.io/managed-by"] == "modelloop"
+        assert meta["labels"]["modelloop.dev/model"] == "churn"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_pods_are_restricted(name: str) -> None:
+    pod = predictor(serving(**SPECS[name]))
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is False
+    assert {"/tmp", "/var/cache/modelloop"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def test_no_secret_stands_in_a_pod() -> None:
+    (container,) = predictor(serving(**SPECS["a-store-of-ones-own"]))["containers"]
+    keys = {entry["name"]: entry for entry in container["env"] if entry["name"].startswith("AWS_")}
+    assert set(keys) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    assert all(
+        "value" not in entry and entry["valueFrom"]["secretKeyRef"]["name"] == "store" for entry in keys.values()
+    )
+
+
+def test_a_persons_labels_never_replace_the_operators() -> None:
+    labels = by_kind(rendered(serving(**SPECS["placement-and-additions"])))["Deployment/churn-v1-0-0"]["spec"]
+    assert labels["template"]["metadata"]["labels"].items() >= labels["selector"]["matchLabels"].items()
+
+
+def test_a_count_that_the_autoscaler_owns_is_not_rendered() -> None:
+    model = serving(**SPECS["autoscaling"])
+    found = by_kind(rendered(model, counts={ONE: Replicas(None, 4)}))
+    assert "replicas" not in found["Deployment/churn-v1-0-0"]["spec"]
+    assert found["HorizontalPodAutoscaler/churn-v1-0-0"]["spec"]["minReplicas"] == 4
+
+
+def test_the_grace_period_outlasts_prestop_and_drain() -> None:
+    pod = predictor(serving())
+    (container,) = pod["containers"]
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] > pause + INSTALLATION.drain_seconds
+
+
+@pytest.mark.parametrize(
+    ("timeout", "route"), [("1ms", 14), ("1s", 15), ("2500ms", 16), ("1m", 74)], ids=lambda value: str(value)
+)
+def test_the_gateway_outlasts_the_predictors_own_deadline(timeout: str, route: int) -> None:
+    found = by_kind(rendered(serving(serving={"timeout": timeout}, traffic=GATEWAY)))
+    assert found["HTTPRoute/churn"]["spec"]["rules"][0]["timeouts"]["request"] == f"{route}s"
+
+
+ADDRESSES = [
+    pytest.param({}, "", "http://churn.shop.svc/predict", id="inside the cluster"),
+    pytest.param({"traffic": {"ingress": {"host": "a.example"}}}, "", "http://a.example/predict", id="an ingress"),
+    pytest.param({"traffic": GATEWAY}, "", "", id="a gateway that is not known yet"),
+    pytest.param({"traffic": GATEWAY}, "http://10.0.0.1", "http://10.0.0.1/shop/churn/predict", id="a gateway by path"),
+    pytest.param(
+        {"traffic": {"gateway": {**GATEWAY["gateway"], "hostnames": ["a.example"]}}},
+        "https://a.example",
+        "https://a.example/predict",
+        id="a gateway by host",
+    ),
+    pytest.param(
+        {"traffic": {"gateway": {**GATEWAY["gateway"], "path": "/"}}},
+        "http://10.0.0.1:8080",
+        "http://10.0.0.1:8080/predict",
+        id="a gateway's root",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "address", "expected"), ADDRESSES)
+def test_url(spec: dict[str, Any], address: str, expected: str) -> None:
+    assert url(a_model(spec=spec), address) == expected
+
+
+def test_the_same_input_renders_the_same_text() -> None:
+    spec = SPECS["placement-and-additions"]
+    assert yaml.safe_dump_all(rendered(serving(**spec))) == yaml.safe_dump_all(rendered(serving(**spec)))
