@@ -91,7 +91,8 @@ def project_archive(name: str) -> Path:
 
 
 def _inputs(base: str) -> str:
-    digest = hashlib.sha256(f"{base} {os.environ.get('PIP_FIND_LINKS', '')}".encode())
+    wheels = sorted(wheel.name for folder in _wheel_folders() for wheel in folder.glob("*.whl"))
+    digest = hashlib.sha256(f"{base} {wheels}".encode())
     for top in CONTEXT:
         path = ROOT / top
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -101,16 +102,20 @@ def _inputs(base: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def _wheel_folders() -> list[Path]:
+    folders = [Path(word) for word in os.environ.get("PIP_FIND_LINKS", "").split()]
+    return [folder for folder in folders if folder.is_dir() and any(folder.glob("*.whl"))]
+
+
 def _pip_options() -> list[str]:
     """Let pip inside RUN see what pip sees here: wheel folders, the CA bundle, an index that the user chose."""
     options: list[str] = []
     if CERTIFICATES.exists():
         options += ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"]
     inside = []
-    for number, folder in enumerate(os.environ.get("PIP_FIND_LINKS", "").split()):
-        if Path(folder).is_dir():
-            options += ["--volume", f"{folder}:/wheels/{number}:ro"]
-            inside.append(f"/wheels/{number}")
+    for number, folder in enumerate(_wheel_folders()):
+        options += ["--volume", f"{folder}:/wheels/{number}:ro"]
+        inside.append(f"/wheels/{number}")
     arguments = {"PIP_FIND_LINKS": " ".join(inside)}
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
         if os.environ.get(name):
