@@ -25,6 +25,8 @@ KEYED_LISTS: dict[str, tuple[str, ...]] = {
     "spec.template.spec.volumes": ("name",),
 }
 ATOMIC_MAPS = frozenset({"selector", "labelSelector", "nodeSelector", "fieldRef", "secretKeyRef", "configMapKeyRef"})
+ATOMIC_ITEMS = frozenset({"metadata.ownerReferences", "spec.template.spec.imagePullSecrets"})
+"""Lists whose items are found by keys and then belong to one manager as a whole."""
 _SERVER_SIDE = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "name", "namespace")
 
 
@@ -87,7 +89,7 @@ def _paths(value: Any, path: Path, where: str) -> list[Path]:
         found: list[Path] = []
         for item in value:
             at = (*path, f"k:{_key_of(item, KEYED_LISTS[where])}")
-            found += [(*at, "."), *_paths(item, at, where)]
+            found += [at] if where in ATOMIC_ITEMS else [(*at, "."), *_paths(item, at, where)]
         return found
     return [path]
 
