@@ -24,10 +24,10 @@ from modelloop_operator.decide.decisions import Abandon, Adopt, Promote, Refuse,
 from modelloop_operator.decide.observation import Observation, Request, Trouble
 from modelloop_operator.decide.serving import decide, floor_of, needed_replicas
 
-LIVE = {"pods": {"1.0.0": ready()}, "route": routed("1.0.0")}
-TWO = {"versions": ("1.0.0", "1.1.0")}
+LIVE: dict[str, Any] = {"pods": {"1.0.0": ready()}, "route": routed("1.0.0")}
+TWO: dict[str, Any] = {"versions": ("1.0.0", "1.1.0")}
 TRYING = a_status("1.0.0", "1.1.0")
-SCALED = {"serving": {"autoscaling": {"minReplicas": 2, "maxReplicas": 6}}}
+SCALED: dict[str, Any] = {"serving": {"autoscaling": {"minReplicas": 2, "maxReplicas": 6}}}
 
 
 def both(candidate: Any, **changes: Any) -> dict[str, Any]:

@@ -302,3 +302,20 @@ def failed_pod(model: str, version: str) -> Object:
         },
         "status": {"containerStatuses": [{"state": {"terminated": terminated}}]},
     }
+
+
+def test_what_was_live_is_waited_for_when_neither_status_nor_route_nor_history_can_say(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        # A new signature: nobody has said yes to it.
+        publish(stage.folder, "2.0.0")
+        await stage.wait(10)
+        stage.registry().store.create("history/00000000T000000.000000Z-promoted-x.json", b"damaged")
+        for kind in (HTTP_ROUTE, SERVICE):
+            stage.cluster.remove(kind, "shop", "churn")
+        stage.cluster.set_status(MLMODEL, "shop", "churn", {})
+        await stage.wait(45)
+        assert "churn-v1-1-0" in stage.cluster.of(DEPLOYMENT), "the pods that served were taken down"
+        assert "churn-v2-0-0" not in stage.cluster.of(DEPLOYMENT), "a new signature was started on a guess"
+
+    run(tmp_path, story, Events.IMMEDIATE)

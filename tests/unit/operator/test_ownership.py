@@ -36,7 +36,7 @@ def one(kind: str, of: str = "nothing-but-a-registry") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("name", "rendered", "live"), samples())
+@pytest.mark.parametrize(("name", "rendered", "live"), list(samples()))
 def test_what_the_api_server_answered_is_what_was_rendered(
     name: str, rendered: dict[str, Any], live: dict[str, Any]
 ) -> None:
@@ -44,14 +44,14 @@ def test_what_the_api_server_answered_is_what_was_rendered(
     assert equal is ((name, rendered["kind"]) not in REWRITTEN)
 
 
-@pytest.mark.parametrize(("name", "rendered", "live"), samples())
+@pytest.mark.parametrize(("name", "rendered", "live"), list(samples()))
 def test_the_fake_claims_the_fields_that_the_api_server_recorded(
     name: str, rendered: dict[str, Any], live: dict[str, Any]
 ) -> None:
     assert _bare(to_fields_v1(applied_fields(rendered))) == _bare(owned_fields(live, OURS))
 
 
-@pytest.mark.parametrize(("name", "rendered", "live"), samples())
+@pytest.mark.parametrize(("name", "rendered", "live"), list(samples()))
 def test_what_others_write_does_not_concern_us(name: str, rendered: dict[str, Any], live: dict[str, Any]) -> None:
     before = owned_digest(live, OURS)
     later = copy.deepcopy(live)
