@@ -14,23 +14,23 @@ ARG PIP_EXTRA_INDEX_URL=
 ARG PIP_FIND_LINKS=
 # As variables, for not every builder hands arguments on to stages made from this one; the final stages are not.
 ENV PIP_CERT=${PIP_CERT} PIP_INDEX_URL=${PIP_INDEX_URL} PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} \
-    PIP_FIND_LINKS=${PIP_FIND_LINKS} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
+    PIP_FIND_LINKS=${PIP_FIND_LINKS} PIP_CACHE_DIR=/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1
 RUN python3 -m venv /opt/modelloop
 
 FROM venv AS control-dependencies
 COPY requirements/control.txt /src/requirements.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/pip-cache \
     /opt/modelloop/bin/pip install --requirement /src/requirements.txt
 
 FROM venv AS runtime-dependencies
 COPY requirements/runtime.txt /src/requirements.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/pip-cache \
     /opt/modelloop/bin/pip install --requirement /src/requirements.txt
 
 # The project on its own, so that a change of source leaves the layers with dependencies alone.
 FROM venv AS project
 COPY . /src
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/pip-cache \
     /opt/modelloop/bin/pip install --no-deps --target /project /src
 
 FROM ${BASE} AS image

@@ -6,6 +6,19 @@ import sys
 from . import backends, binaries, local, owner
 from .profiles import PROFILES, ClusterError, Profile
 
+VERBS = {
+    "up": "bring the cluster up, or heal it",
+    "down": "take it down and leave nothing",
+    "status": "what runs",
+    "images": "build the project's images and import them",
+    "kubeconfig": "print the kubeconfig's path",
+    "env": "print what a shell or a test needs to use it",
+    "build": "build the binaries only",
+    "start": "start one stopped server",
+    "stop": "stop one server (for chaos tests)",
+    "watch": "take the profile down when a process ends (started by up --owner-pid)",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; a ClusterError becomes a message and exit code 1, never a traceback."""
@@ -58,19 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(owner_pid=None)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    helps = {
-        "up": "bring the cluster up, or heal it",
-        "down": "take it down and leave nothing",
-        "status": "what runs",
-        "images": "build the project's images and import them",
-        "kubeconfig": "print the kubeconfig's path",
-        "env": "print what a shell or a test needs to use it",
-        "build": "build the binaries only",
-        "start": "start one stopped server",
-        "stop": "stop one server (for chaos tests)",
-        "watch": "take the profile down when a process ends (started by up --owner-pid)",
-    }
-    for verb, text in helps.items():
+    for verb, text in VERBS.items():
         command = verbs.add_parser(verb, help=text)
         command.add_argument("--profile", choices=PROFILES, default="node")
         if verb in ("up", "watch"):

