@@ -59,7 +59,7 @@ def matrix(people: pd.DataFrame, of: Signature, steps: Preprocessing) -> Float32
 
 def labels(people: pd.DataFrame) -> np.ndarray:
     """1 for employed, float32 [n]."""
-    return people[LABEL].to_numpy(dtype=np.float32)
+    return np.asarray(people[LABEL], dtype=np.float32)
 
 
 def _feature(people: pd.DataFrame, name: str) -> Feature:

@@ -141,7 +141,7 @@ def _fit(columns: torch.Tensor, labels: torch.Tensor, variant: Variant, seed: in
 
 
 def _batches(rows: int, size: int = 512) -> Iterator[torch.Tensor]:
-    yield from torch.randperm(rows).split(size)
+    yield from torch.split(torch.randperm(rows), size)
 
 
 def main() -> None:

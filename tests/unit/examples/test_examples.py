@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-
 from examples.employment import census
+
 from modelloop_core.api import MLModelSpec
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"

@@ -1,0 +1,90 @@
+"""The demo's MLModel as its users see it: manifest, status, pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from hack.demo.cluster import ROOT, Cluster, Object
+
+from modelloop_core.registry import Registry
+from modelloop_core.storage.port import ObjectStore
+
+NAMESPACE, NAME = "demo", "employment"
+EXAMPLE = "examples/employment/mlmodel.yaml"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One MLModel of one cluster."""
+
+    cluster: Cluster
+
+    @property
+    def registry_uri(self) -> str:
+        """Where its versions are published."""
+        return f"s3://{self.cluster['MODELLOOP_S3_BUCKET']}/demo/{NAME}"
+
+    @property
+    def url(self) -> str:
+        """Where callers send predictions."""
+        return f"{self.cluster['MODELLOOP_GATEWAY_URL']}/{NAMESPACE}/{NAME}/predict"
+
+    def store(self) -> ObjectStore:
+        """The registry's object store."""
+        return self.cluster.store(self.registry_uri)
+
+    def registry(self) -> Registry:
+        """The registry."""
+        return Registry(self.store())
+
+    def manifest(self) -> Object:
+        """The example's manifest with this cluster's addresses."""
+        manifest: Object = yaml.safe_load((ROOT / EXAMPLE).read_text())
+        manifest["metadata"]["namespace"] = NAMESPACE
+        manifest["spec"]["registry"] |= {"uri": self.registry_uri, "endpoint": self.cluster["MODELLOOP_S3_ENDPOINT"]}
+        return manifest
+
+    def surroundings(self) -> tuple[Object, Object]:
+        """A namespace that admits only restricted pods, and in it the store's keys."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": self.manifest()["spec"]["registry"]["secretName"], "namespace": NAMESPACE},
+            "stringData": {key: self.cluster[key] for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+        }
+        return namespace, secret
+
+    def status(self) -> dict[str, Any]:
+        """What the operator says; empty before it said anything."""
+        found: dict[str, Any] = self.cluster.get("mlmodel", NAME, "-n", NAMESPACE).get("status", {})
+        return found
+
+    def message(self) -> str:
+        """The operator's sentence about the model."""
+        return str(self.status().get("message", "the operator has not seen it yet"))
+
+    def not_serving(self, version: str) -> str:
+        """Empty once all traffic goes to `version`; else what the operator says."""
+        stable = self.status().get("stable", {})
+        done = stable.get("version") == version and stable.get("effectiveWeight") == 100
+        return "" if done else self.message()
+
+    def pods(self, *selectors: str) -> list[Object]:
+        """Its pods that are not on their way out, by more labels where given."""
+        selector = ",".join((f"modelloop.dev/model={NAME}", *selectors))
+        listed: list[Object] = self.cluster.get("pods", "-n", NAMESPACE, "-l", selector).get("items", [])
+        return [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready_pods(self, version: str) -> list[str]:
+        """Names of the ready pods of a version."""
+        pods = self.pods(f"modelloop.dev/version={version}")
+        return sorted(pod["metadata"]["name"] for pod in pods if _ready(pod))
+
+
+def _ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

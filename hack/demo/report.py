@@ -1,0 +1,92 @@
+"""The end of the demo: what callers saw, whether every promise was kept, and what to try next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hack.demo.cluster import DemoFailed
+from hack.demo.figures import Figures, failed, figures
+from hack.demo.model import NAME, NAMESPACE
+from hack.demo.people import LAUNCHED, OPENED, is_newcomer
+from hack.demo.story import DAMAGED, FIRST, SECOND
+from hack.demo.traffic import Answer
+from rich.console import Console
+from rich.table import Table
+
+NEWCOMERS = "newcomers"
+
+
+def rows(answers: list[Answer]) -> dict[str, Figures]:
+    """Figures by version while the service was for its launch population, after it opened, and of the whole."""
+    launched = [answer for answer in answers if answer.part == LAUNCHED]
+    opened = [answer for answer in answers if answer.part == OPENED]
+    return {
+        FIRST: figures([answer for answer in launched if answer.version == FIRST]),
+        SECOND: figures([answer for answer in launched if answer.version == SECOND]),
+        OPENED: figures(opened),
+        NEWCOMERS: figures([answer for answer in opened if is_newcomer(answer.person)]),
+        "whole": figures(answers),
+    }
+
+
+def judge(answers: list[Answer]) -> None:
+    """Raise DemoFailed unless callers saw what the demo promises."""
+    if lost := [answer for answer in answers if failed(answer)]:
+        first = lost[0]
+        raise DemoFailed(f"{len(lost)} of {len(answers)} requests failed; the first: {first.status} {first.error}")
+    if (versions := {answer.version for answer in answers}) != {FIRST, SECOND}:
+        raise DemoFailed(f"{FIRST} and then {SECOND} should have answered, and {DAMAGED} never; found {versions}")
+    told = rows(answers)
+    if told[NEWCOMERS].auc > told[SECOND].auc - 0.05:
+        raise DemoFailed(f"the model should be worse on people it never saw: {told[NEWCOMERS]}, {told[SECOND]}")
+
+
+def summary(answers: list[Answer], refused: dict[str, str], seconds: dict[str, float]) -> dict[str, Any]:
+    """For machines: counts, figures, the refusal, seconds of each step."""
+    told = rows(answers)
+    return {
+        "versions": sorted({answer.version for answer in answers if answer.version}),
+        "sent": told["whole"].sent,
+        "failed": told["whole"].failed,
+        "rows": {name: asdict(row) for name, row in told.items()},
+        "refused": refused,
+        "seconds": seconds,
+    }
+
+
+def show(console: Console, answers: list[Answer]) -> None:
+    """The table."""
+    told = rows(answers)
+    titles = {
+        FIRST: f"{FIRST}, {LAUNCHED}",
+        SECOND: f"{SECOND}, {LAUNCHED}",
+        OPENED: f"{SECOND}, {OPENED}",
+        NEWCOMERS: "  of them under 30",
+    }
+    table = Table("version, people", "answers", "accuracy", "AUC", "p50 ms", "p99 ms", "QPS")
+    for name, title in titles.items():
+        row = told[name]
+        worth, speed = (f"{row.accuracy:.3f}", f"{row.auc:.3f}"), (f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}")
+        # Newcomers are a part of a stream: a rate of theirs would say nothing.
+        table.add_row(title, str(row.sent), *worth, *speed, "" if name == NEWCOMERS else f"{row.qps:.0f}")
+    console.print()
+    console.print(table)
+    console.print(f"requests sent: {told['whole'].sent}, failed: {told['whole'].failed}", style="bold")
+
+
+def farewell(console: Console, answers: list[Answer], url: str) -> None:
+    """What was learned, and how to go on by hand."""
+    told = rows(answers)
+    example = json.dumps({"features": answers[0].person.features})
+    console.print(
+        f"\nSince the service opened to all, accuracy went from {told[SECOND].accuracy:.3f} to "
+        f"{told[OPENED].accuracy:.3f}, and AUC from {told[SECOND].auc:.3f} to {told[OPENED].auc:.3f}. Nothing noticed: "
+        f"watching and mending that comes next.\n\nIt goes on running (the requests have ended). Ask it yourself:\n\n"
+        f"  curl -s {url} -H 'content-type: application/json' -d '{example}'\n\n"
+        f'  eval "$(python -m hack.cluster env)"           # then kubectl finds the cluster\n'
+        f"  kubectl mlmodel status {NAME} -n {NAMESPACE}\n"
+        f"  make demo-down                                 # ends it",
+        markup=False,
+    )

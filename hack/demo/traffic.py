@@ -1,0 +1,100 @@
+"""Real records through the gateway without a pause; every answer is kept with its version, its time and the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+CONNECTIONS = 4
+PAUSE_SECONDS = 0.03
+ANSWER_SECONDS = 10.0
+LONGEST_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is sent, and what would be right."""
+
+    features: dict[str, int]
+    label: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: who was asked about, when, for how long, and what came back; status 0 is no answer at all."""
+
+    person: Person
+    part: str
+    at: float
+    seconds: float
+    status: int
+    version: str = ""
+    probability: float = 0.0
+    error: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether the model said what is true."""
+        return (self.probability >= 0.5) == bool(self.person.label)
+
+
+class Traffic:
+    """A bounded stream of predictions, in a thread of its own so that nothing the demo does interrupts it."""
+
+    def __init__(self, url: str, people: Sequence[Person], part: str) -> None:
+        self.answers: list[Answer] = []
+        self._url = url
+        self._sending = (people, part)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def open_to(self, people: Sequence[Person], part: str) -> None:
+        """From now on send these people, under another name in the figures."""
+        self._sending = (people, part)
+
+    @property
+    def flows(self) -> bool:
+        """Whether requests are being sent."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End, when what is under way is answered."""
+        self._stop.set()
+        self._thread.join(timeout=2 * ANSWER_SECONDS)
+
+    async def _run(self) -> None:
+        numbers = itertools.count()
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        async with httpx.AsyncClient(trust_env=False, limits=limits, timeout=ANSWER_SECONDS) as client:
+            await asyncio.gather(*(self._send(client, numbers) for _ in range(CONNECTIONS)))
+
+    async def _send(self, client: httpx.AsyncClient, numbers: itertools.count[int]) -> None:
+        ends = time.monotonic() + LONGEST_SECONDS
+        while not self._stop.is_set() and time.monotonic() < ends:
+            people, part = self._sending
+            number = next(numbers)
+            self.answers.append(await self._ask(client, people[number % len(people)], part, f"demo-{number}"))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _ask(self, client: httpx.AsyncClient, person: Person, part: str, name: str) -> Answer:
+        body = {"request_id": name, "user_id": name, "features": person.features}
+        at, status = time.monotonic(), 0
+        try:
+            response = await client.post(self._url, json=body)
+            seconds, status = time.monotonic() - at, response.status_code
+            if status != 200:
+                return Answer(person, part, at, seconds, status, error=response.text[:200])
+            version, probability = response.headers["x-model-version"], float(response.json()["prediction"])
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            return Answer(person, part, at, time.monotonic() - at, 0, error=f"status {status}: {error!r}")
+        return Answer(person, part, at, seconds, status, version.removeprefix("v"), probability)
