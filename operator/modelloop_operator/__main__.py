@@ -68,14 +68,13 @@ def open_registry(ref: RegistryRef, keys: Keys) -> Registry:
 class Operator:
     """All parts of one process, wired; nothing runs before `run`."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, served: frozenset[Kind]) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, served: frozenset[Kind], registry: CollectorRegistry
+    ) -> None:
         self.cluster, self.settings, self.served = cluster, settings, served
         self.cache = Cache()
         self.queue: WorkQueue[Key] = WorkQueue(time.monotonic)
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        self.metrics = Metrics(self.registry)
+        self.metrics = Metrics(registry)
         credentials = Credentials(cluster, clock=time.monotonic)
         self.catalogs = Catalogs(
             credentials,
@@ -147,7 +146,6 @@ class Operator:
             clock=time.monotonic,
         )
         code = 0
-        pages = await health.serve(health.application(self.registry, self.readiness), settings.health_port)
         try:
             async with _until(stop) as tasks:
                 tasks.create_task(self.watch(stop))
@@ -161,7 +159,6 @@ class Operator:
         finally:
             with contextlib.suppress(ClusterError):
                 await election.release()
-            await pages.cleanup()
         return code
 
     async def _first_list(self) -> None:
@@ -240,10 +237,23 @@ async def _served(cluster: Cluster, namespace: str) -> frozenset[Kind]:
 
 async def run(settings: Settings) -> int:
     """One operator process from connection to exit code."""
-    async with await _api_client() as api:
-        cluster = KubernetesApi(api, MANAGER)
-        served = await _served(cluster, settings.probe_namespace)
-        return await Operator(cluster, settings, served).run()
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    operator: list[Operator] = []
+    # Before all else: while the API server is away, probes must hear that this process lives and what it waits for.
+    pages = await health.serve(
+        health.application(registry, lambda: operator[0].readiness() if operator else "the API server"),
+        settings.health_port,
+    )
+    try:
+        async with await _api_client() as api:
+            cluster = KubernetesApi(api, MANAGER)
+            served = await _served(cluster, settings.probe_namespace)
+            operator.append(Operator(cluster, settings, served, registry))
+            return await operator[0].run()
+    finally:
+        await pages.cleanup()
 
 
 def main() -> int:

@@ -91,15 +91,17 @@ def _connect(context: str | None, namespace: str | None) -> Connection:
 def _print_status(model: dict[str, Any]) -> None:
     found, now = status_of(model), utc_now()
     meta = model["metadata"]
-    print_lines(f"{meta['namespace']}/{meta['name']}: {found.phase or 'Unknown'}", headline(model, found), "")
+    said = headline(model, found)
+    print_lines(f"{meta['namespace']}/{meta['name']}: {found.phase or 'Unknown'}", said, "")
     if found.url:
         print_lines(f"url: {found.url}", "")
     table = [(row.role, row.version, str(row.ready), row.weight, row.since) for row in rows(found, now)]
     if table:
         print_table(("ROLE", "VERSION", "READY PODS", "TRAFFIC", "SINCE"), table)
     for problem in problems(found):
-        print_lines(f"! {problem}")
-    for failed in found.failedVersions:
+        if problem.partition(": ")[2].partition(": ")[2] not in said and "VersionFailed" not in problem:
+            print_lines(f"! {problem}")
+    for failed in (failed for failed in found.failedVersions if failed.message not in said):
         print_lines(f"refused: {failed.version} {age(failed.at, now)} ago: {failed.reason}: {failed.message}")
     if found.history:
         print_lines("", "history, newest first:")

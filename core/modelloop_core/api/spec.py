@@ -296,9 +296,15 @@ class MLModelSpec(APIObject):
         default=None,
         min_length=1,
         max_length=64,
-        pattern=r"^\s*((\^|~|>=|<=|>|<|=)?\s*v?[0-9]{1,9}(\.([0-9]{1,9}|x|\*)){0,2}(-[0-9A-Za-z.-]+)?[\s,]*)+$",
         description="Exact version or range ('1.2.3', '^1', '~1.2', '>=1.0 <2'). Absent: the newest at first, "
         "then the newest within the major that is live, because a new signature needs a yes from a person.",
+        json_schema_extra=rules(
+            (
+                r"self.matches('^\\s*((\\^|~|>=|<=|>|<|=)?\\s*v?[0-9]{1,9}([.]([0-9]{1,9}|x|[*])){0,2}"
+                r"(-[0-9A-Za-z.-]+)?[\\s,]*)+$')",
+                "version must be a version ('1.2.3') or a range ('^1', '~1.2', '1.2.x', '>=1.0 <2')",
+            )
+        ),
     )
     task: Task | None = Field(default=None, description="What a prediction is; a version of another task is refused.")
     serving: Serving = Field(default=Serving(), description="How it is served.")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from modelloop_core.api import MLModel
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.facts import Child
-from modelloop_operator.cluster.kinds import Kind, kind_of
+from modelloop_operator.cluster.kinds import SERVICE, Kind, kind_of
 from modelloop_operator.cluster.ownership import owned_digest, rendered_digest
-from modelloop_operator.cluster.port import Cluster, Conflict, Missing, Object
+from modelloop_operator.cluster.port import Cluster, Conflict, Missing, Object, Rejected
 from modelloop_operator.naming import MANAGER
 
 
@@ -67,10 +67,25 @@ class Applier:
 
     async def _apply(self, model: MLModel, kind: Kind, body: Object) -> None:
         self.on_write("apply", kind)
-        answer = await self.cluster.apply(kind, body)
+        try:
+            answer = await self.cluster.apply(kind, body)
+        except Rejected:
+            answer = await self._replace_and_apply(model, kind, body)
         self.cache.put_child(kind, answer)
         applied = _Applied(answer["metadata"]["uid"], rendered_digest(body), owned_digest(answer, MANAGER))
         self._applied.setdefault(_key(model), {})[kind.kind, body["metadata"]["name"]] = applied
+
+    async def _replace_and_apply(self, model: MLModel, kind: Kind, body: Object) -> Object:
+        """Undo an edit of a Service's port, which apply cannot: it adds ours beside the edited one and is refused.
+
+        Only for Services: a replaced Deployment would lose the count that an autoscaler set.
+        """
+        if kind != SERVICE or await self._live(model, kind, body) is None:
+            return await self.cluster.apply(kind, body)
+        live = await self.cluster.get(kind, model.metadata.namespace, body["metadata"]["name"])
+        revision = {"resourceVersion": live["metadata"]["resourceVersion"]}
+        await self.cluster.replace(kind, {**body, "metadata": {**body["metadata"], **revision}})
+        return await self.cluster.apply(kind, body)
 
     def _is_current(self, model: MLModel, child: Child, rendered: str) -> bool:
         applied = self._applied.get(_key(model), {}).get((child.kind.kind, child.name))

@@ -83,12 +83,14 @@ class Catalogs:
             await asyncio.gather(*(self._poll_one(source, entry) for source, entry in due))
             await asyncio.sleep(min(1.0, self._poll_seconds))
 
-    async def last_live(self, source: Source, identity: Identity) -> Version | None:
-        """The version that the registry's history last shows promoted for this MLModel; None when it cannot be read."""
+    async def last_live(self, source: Source, identity: Identity) -> Version | CatalogUnknown | None:
+        """The version that the history last shows promoted for this MLModel: None says never, not "cannot be read"."""
         try:
             events = await self._in_thread(source, lambda registry: registry.history())
-        except (StoreError, RegistryError, SecretProblem, ClusterError):
-            return None
+        except (StoreError, RegistryError, SecretProblem) as error:
+            return CatalogUnknown(
+                "HistoryUnreadable", f"status was lost and the registry's history is no help: {error}"
+            )
         mine = [event for event in events if event.event is EventKind.PROMOTED and event.identity == identity]
         return Version.parse(mine[-1].version) if mine else None
 
@@ -103,6 +105,7 @@ class Catalogs:
         except ClusterError as error:
             # Its Secret cannot be read now: what was known stays, the next round tries again.
             log.warning("registry not polled", extra={"registry": source[1].uri, "error": str(error)})
+            entry.due = self._clock() + self._poll_seconds
         if entry.catalog != before:
             for key in tuple(entry.users):
                 self._on_change(key)

@@ -12,11 +12,11 @@ from modelloop_core.api import REQUEST_ANNOTATION, MLModel
 from modelloop_core.history import Identity
 from modelloop_core.versions import InvalidVersion, Version, VersionRange
 from modelloop_operator.cluster.cache import Cache, Key
-from modelloop_operator.cluster.catalogs import Catalogs
+from modelloop_operator.cluster.catalogs import Catalogs, Source
 from modelloop_operator.cluster.facts import Child, DeploymentFacts, RouteFacts, ServiceFacts
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
-from modelloop_operator.decide.observation import Capabilities, Observation, Pods, Request, Route
+from modelloop_operator.decide.observation import Capabilities, CatalogUnknown, Observation, Pods, Request, Route
 from modelloop_operator.naming import versioned_name
 
 
@@ -51,13 +51,17 @@ class Observer:
         mine = [
             child for child in self.cache.children(key) if child.owner_uid == model.metadata.uid and not child.deleting
         ]
+        catalog = await self.catalogs.catalog(key, source, fresh=fresh)
+        last_live = await self._last_live(model, source)
+        if isinstance(last_live, CatalogUnknown):
+            catalog, last_live = last_live, None
         return Observation(
             model=model,
-            catalog=await self.catalogs.catalog(key, source, fresh=fresh),
+            catalog=catalog,
             pods=await self._pods(model, mine),
             route=_route(model, mine),
             capabilities=await self._capabilities(model),
-            last_live=await self._last_live(model, source),
+            last_live=last_live,
             request=request,
             request_problem=problem,
             address=await self.prober.gateway_address(model),
@@ -85,10 +89,10 @@ class Observer:
             return known
         return Capabilities(known.gateway_api, known.envoy_gateway, await self.prober.gpu_nodes())
 
-    async def _last_live(self, model: MLModel, source: tuple[str, object]) -> Version | None:
+    async def _last_live(self, model: MLModel, source: Source) -> Version | CatalogUnknown | None:
         if model.status.stable is not None or model.status.candidate is not None:
             return None
-        return await self.catalogs.last_live((source[0], model.spec.registry), self.identity(model))
+        return await self.catalogs.last_live(source, self.identity(model))
 
 
 def parse(body: Object) -> MLModel:

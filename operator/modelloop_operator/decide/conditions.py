@@ -15,6 +15,7 @@ STALLING = frozenset(
     {
         "AccessDenied",
         "BucketNotFound",
+        "HistoryUnreadable",
         "InvalidSpec",
         "NameTaken",
         "NoVersionInRange",

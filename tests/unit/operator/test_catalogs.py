@@ -249,12 +249,21 @@ def test_the_last_promotion_of_this_mlmodel_is_what_was_live(tmp_path: Path) -> 
     play(tmp_path, story)
 
 
-def test_without_a_promotion_or_without_the_registry_nothing_is_known(tmp_path: Path) -> None:
+def test_without_a_promotion_nothing_was_live(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.publish("1.0.0")
         assert await world.catalogs.last_live(HERE, ME) is None
+
+    play(tmp_path, story)
+
+
+def test_a_history_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
         world.failure = Unavailable("timed out")
-        assert await world.catalogs.last_live(HERE, ME) is None
+        found = await world.catalogs.last_live(HERE, ME)
+        assert isinstance(found, CatalogUnknown)
+        assert found.reason == "HistoryUnreadable"
+        assert "timed out" in found.message
 
     play(tmp_path, story)
 
