@@ -39,7 +39,7 @@ def roles(scene: Scene) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_any_time_it_ends_in_the_same_state(unattended: Scene, start: Start, seed: int) -> None:
     scene, dice = unattended, random.Random(seed)
     operator = start()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from fakes.field_sets import FieldSet, Path, applied_fields, from_fields_v1, merged, to_fields_v1, value_at, without
+from fakes.field_sets import FieldSet, applied_fields, from_fields_v1, merged, to_fields_v1, value_at, without
 from modelloop_operator.cluster import kinds
 from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.cluster.port import ClusterError, Conflict, Missing, Object, Rejected, Unreachable
@@ -229,7 +229,8 @@ class FakeCluster:
         mine = (self.manager, "Apply")
         others = {owner: claimed for owner, claimed in owners.items() if owner != mine}
         after = _copy(live)
-        for path in sorted(owners.get(mine, frozenset()) - fields, key=len, reverse=True):
+        for path in sorted(owners.get(mine, frozenset()) - fields, key=lambda path: (path[-1] != ".", path)):
+            # List items as a whole come first: without its keys the rest of an item cannot be found.
             if not any(path in claimed for claimed in others.values()):
                 without(after, path[:-1] if path[-1] == "." else path)
         after = merged(after, {key: value for key, value in body.items() if key != "metadata"})
@@ -323,6 +324,3 @@ def _check_keyed(body: Object) -> None:
         items = [json.dumps(item.get(key)) for item in body.get("status", {}).get(field, ())]
         if len(set(items)) != len(items):
             raise Rejected(f"status.{field}: Duplicate value")
-
-
-__all__ = ["Crashed", "Events", "FakeCluster", "Path", "Write"]

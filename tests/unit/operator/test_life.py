@@ -319,3 +319,52 @@ def test_what_was_live_is_waited_for_when_neither_status_nor_route_nor_history_c
         assert "churn-v2-0-0" not in stage.cluster.of(DEPLOYMENT), "a new signature was started on a guess"
 
     run(tmp_path, story, Events.IMMEDIATE)
+
+
+@pytest.mark.parametrize("text", ["refresh", '{"verb": "refresh"}', "[]"], ids=["no JSON", "no id", "no object"])
+def test_a_request_that_cannot_be_read_is_refused_once_and_says_how_to_write_it(tmp_path: Path, text: str) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        annotated = {**MODEL["metadata"], "annotations": {"modelloop.dev/request": text}}
+        stage.cluster.put(MLMODEL, {**MODEL, "metadata": annotated})
+        await stage.wait(20)
+        answer = stage.cluster.of(MLMODEL)["churn"]["status"]["handledRequest"]
+        assert answer["outcome"] == "Refused"
+        assert '{"id": "…", "verb": "refresh"}' in answer["message"]
+        written = len(stage.cluster.writes)
+        stage.life.queue.add(KEY)
+        await stage.wait(20)
+        assert len(stage.cluster.writes) == written
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_status_that_names_no_version_is_told_and_not_stumbled_over(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        deployments = set(stage.cluster.of(DEPLOYMENT))
+        stage.cluster.set_status(MLMODEL, "shop", "churn", {"stable": {"version": "the good one"}})
+        await stage.wait(20)
+        status = stage.cluster.of(MLMODEL)["churn"]["status"]
+        (stalled,) = [found for found in status["conditions"] if found["type"] == "Stalled"]
+        assert (stalled["status"], stalled["reason"]) == ("True", "InvalidSpec")
+        assert "status.stable.version" in stalled["message"]
+        assert set(stage.cluster.of(DEPLOYMENT)) == deployments
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_pin_that_moves_back_during_an_update_leaves_what_serves_alone(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        stage.controllers.broken.add("churn-v1-2-0")
+        publish(stage.folder, "1.2.0")
+        await stage.wait(20)
+        assert summary(stage.cluster)["roles"]["candidate"] == "1.2.0"
+        stage.cluster.put(MLMODEL, {**MODEL, "spec": {**MODEL["spec"], "version": "1.1.0"}})
+        await stage.wait(20)
+        found = summary(stage.cluster)
+        assert (found["roles"], found["failedVersions"]) == ({"stable": "1.1.0", "candidate": None}, [])
+        assert set(stage.cluster.of(DEPLOYMENT)) == {"churn-v1-1-0"}
+
+    run(tmp_path, story, Events.IMMEDIATE)
