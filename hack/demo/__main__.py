@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from hack.demo import report, stage
+from hack.demo.alone import alone
 from hack.demo.cluster import Cluster, DemoFailed
 from hack.demo.model import Model
 from hack.demo.screen import Screen
@@ -26,11 +27,12 @@ def main() -> int:
     options = parser.parse_args()
     screen = Screen()
     try:
-        model = Model(Cluster.find())
-        if options.down:
-            stage.take_down(model, screen)
-        else:
-            _run(model, screen, options.json)
+        with alone():
+            model = Model(Cluster.find())
+            if options.down:
+                stage.take_down(model, screen)
+            else:
+                _run(model, screen, options.json)
     except (DemoFailed, StoreError, RegistryError, PublishError) as error:
         screen.console.print(f"\nthe demo failed: {error}", style="bold red", markup=False)
         return 1

@@ -1,0 +1,58 @@
+"""The demo, as a person runs it: it keeps its promises, says so in figures, and ends without a trace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+DEADLINE_SECONDS = 900
+
+
+def _demo(*options: str) -> str:
+    command = [sys.executable, "-m", "hack.demo", *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=DEADLINE_SECONDS, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-6000:]}{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """One run's summary, and under `printed` what a person read."""
+    target = tmp_path_factory.mktemp("demo") / "summary.json"
+    try:
+        printed = _demo("--json", str(target))
+        yield {**json.loads(target.read_text()), "printed": printed}
+    finally:
+        _demo("--down")
+
+
+def test_no_request_fails_through_swap_kill_and_damage(told: dict[str, Any]) -> None:
+    assert told["failed"] == 0
+    assert told["sent"] > 3000
+
+
+def test_both_versions_answer_and_the_damaged_one_never(told: dict[str, Any]) -> None:
+    assert told["versions"] == ["1.0.0", "1.1.0"]
+    assert (told["refused"]["version"], told["refused"]["reason"]) == ("1.2.0", "ChecksumMismatch")
+
+
+def test_the_figures_are_those_of_the_published_model(told: dict[str, Any]) -> None:
+    """The model's AUC on this holdout is 0.871; a sample of a thousand and more strays by 0.03 at most."""
+    for version in told["versions"]:
+        assert told["rows"][version]["auc"] == pytest.approx(0.871, abs=0.03)
+
+
+def test_people_that_the_model_never_saw_are_served_worse(told: dict[str, Any]) -> None:
+    assert told["rows"]["newcomers"]["auc"] < told["rows"]["1.1.0"]["auc"] - 0.05
+
+
+def test_a_wrong_manifest_is_refused_in_sentences(told: dict[str, Any]) -> None:
+    assert "minReplicas must not be greater than maxReplicas" in told["printed"]
+    assert "give gateway or ingress, not both" in told["printed"]
