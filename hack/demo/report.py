@@ -85,7 +85,7 @@ def farewell(console: Console, answers: list[Answer], url: str) -> None:
         f"{told[OPENED].accuracy:.3f}, and AUC from {told[SECOND].auc:.3f} to {told[OPENED].auc:.3f}. Nothing noticed: "
         f"watching and mending that comes next.\n\nIt goes on running (the requests have ended). Ask it yourself:\n\n"
         f"  curl -s {url} -H 'content-type: application/json' -d '{example}'\n\n"
-        f'  eval "$(python -m hack.cluster env)"           # then kubectl finds the cluster\n'
+        f'  eval "$(.venv/bin/python -m hack.cluster env)"; PATH="$PWD/.venv/bin:$PATH"\n'
         f"  kubectl mlmodel status {NAME} -n {NAMESPACE}\n"
         f"  make demo-down                                 # ends it",
         markup=False,
