@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hack.demo.cluster import Cluster
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 900
+EXAMPLES = sorted((ROOT / "examples").glob("*/mlmodel.yaml"))
 
 
 def _demo(*options: str) -> str:
@@ -56,3 +58,9 @@ def test_people_that_the_model_never_saw_are_served_worse(told: dict[str, Any]) 
 def test_a_wrong_manifest_is_refused_in_sentences(told: dict[str, Any]) -> None:
     assert "minReplicas must not be greater than maxReplicas" in told["printed"]
     assert "give gateway or ingress, not both" in told["printed"]
+
+
+@pytest.mark.usefixtures("told")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_the_api_server_accepts_each_example(path: Path) -> None:
+    Cluster.find().kubectl("apply", "--dry-run=server", "-n", "default", "-f", str(path))
