@@ -89,6 +89,10 @@ No wildcard, and Secrets only by name: an MLModel names the one with its registr
 - apiGroups: [""]
   resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
+# A Service whose port was edited by hand can only be replaced: an apply would add the port beside the edited one.
+- apiGroups: [""]
+  resources: [services]
+  verbs: [update]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]

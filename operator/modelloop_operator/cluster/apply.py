@@ -82,9 +82,9 @@ class Applier:
         """
         if kind != SERVICE or await self._live(model, kind, body) is None:
             return await self.cluster.apply(kind, body)
-        live = await self.cluster.get(kind, model.metadata.namespace, body["metadata"]["name"])
+        live = await self.cluster.get(SERVICE, model.metadata.namespace, body["metadata"]["name"])
         revision = {"resourceVersion": live["metadata"]["resourceVersion"]}
-        await self.cluster.replace(kind, {**body, "metadata": {**body["metadata"], **revision}})
+        await self.cluster.replace(SERVICE, {**body, "metadata": {**body["metadata"], **revision}})
         return await self.cluster.apply(kind, body)
 
     def _is_current(self, model: MLModel, child: Child, rendered: str) -> bool:
