@@ -54,12 +54,17 @@ class Life:
     policy: Policy = field(default_factory=lambda: Policy(drain=timedelta(seconds=5)))
 
     def __post_init__(self) -> None:
+        self.open: Callable[[RegistryRef, Keys], Registry] = self._open
         self.cache = Cache()
         self.queue: WorkQueue[Key] = WorkQueue(self.clock)
         self.metrics = Metrics(CollectorRegistry())
         credentials = Credentials(self.cluster, clock=self.clock)
         self.catalogs = Catalogs(
-            credentials, self._open, on_change=self.queue.add, clock=self.clock, poll_seconds=POLL_SECONDS
+            credentials,
+            lambda ref, keys: self.open(ref, keys),
+            on_change=self.queue.add,
+            clock=self.clock,
+            poll_seconds=POLL_SECONDS,
         )
         self.reconciler = self._reconciler()
         self.loop = Loop(self.queue, self.reconciler, self.metrics, self.clock)

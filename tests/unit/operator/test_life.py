@@ -19,6 +19,10 @@ from fakes.stories import (
     served_replaced_and_deleted,
     summary,
 )
+from modelloop_core.history import HistoryEvent
+from modelloop_core.registry import Registry
+from modelloop_core.storage.directory import DirectoryStore
+from modelloop_core.storage.port import AccessDenied
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
 from modelloop_operator.cluster.kinds import (
@@ -366,5 +370,22 @@ def test_a_pin_that_moves_back_during_an_update_leaves_what_serves_alone(tmp_pat
         found = summary(stage.cluster)
         assert (found["roles"], found["failedVersions"]) == ({"stable": "1.1.0", "candidate": None}, [])
         assert set(stage.cluster.of(DEPLOYMENT)) == {"churn-v1-1-0"}
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_an_mlmodel_whose_registry_lets_nobody_in_says_so_and_not_that_its_status_was_lost(tmp_path: Path) -> None:
+    class Closed(Registry):
+        def folders(self) -> tuple[Version, ...]:
+            raise AccessDenied("403")
+
+        def history(self) -> tuple[HistoryEvent, ...]:
+            raise AccessDenied("403")
+
+    async def story(stage: Stage) -> None:
+        stage.life.open = lambda ref, keys: Closed(DirectoryStore(tmp_path))
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(20)
+        assert summary(stage.cluster)["conditions"]["Stalled"][1] == "AccessDenied"
 
     run(tmp_path, story, Events.IMMEDIATE)
