@@ -54,7 +54,8 @@ class Observer:
         catalog = await self.catalogs.catalog(key, source, fresh=fresh)
         last_live = await self._last_live(model, source)
         if isinstance(last_live, CatalogUnknown):
-            catalog, last_live = last_live, None
+            # A registry that could not be read at all has said why in its own words.
+            catalog, last_live = catalog if isinstance(catalog, CatalogUnknown) else last_live, None
         return Observation(
             model=model,
             catalog=catalog,
