@@ -113,7 +113,7 @@ def _deployment(live: Object) -> DeploymentFacts:
     progress: Object = next((c for c in status.get("conditions", ()) if c.get("type") == "Progressing"), {})
     return DeploymentFacts(
         desired=desired,
-        ready=status.get("readyReplicas", 0) if current else 0,
+        ready=status.get("readyReplicas", 0),
         settled=current and status.get("updatedReplicas", 0) == desired == status.get("replicas", 0),
         deadline_exceeded=current and progress.get("reason") == "ProgressDeadlineExceeded",
         replicas_are_ours=owns(live, MANAGER, "spec", "replicas"),

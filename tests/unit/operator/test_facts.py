@@ -40,7 +40,7 @@ COUNTS = [
     pytest.param({}, 0, False, id="no status yet"),
     pytest.param(counts(2, pods=2, new=2, up=0), 0, True, id="all new and none ready"),
     pytest.param(counts(2, pods=2, new=2, up=2), 2, True, id="all new and ready"),
-    pytest.param(counts(1, pods=2, new=2, up=2), 0, False, id="of an older spec"),
+    pytest.param(counts(1, pods=2, new=2, up=2), 2, False, id="of an older spec"),
     pytest.param(counts(2, pods=3, new=2, up=3), 3, False, id="an old pod is left"),
     pytest.param(counts(2, pods=2, new=1, up=2), 2, False, id="one is not new yet"),
 ]
