@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from . import backends, binaries, local, owner
-from .profiles import PROFILES, ClusterError, Profile
+from .owner import Owner
+from .profiles import HOMES, PROFILES, ClusterError, Profile
 
 VERBS = {
     "up": "bring the cluster up, or heal it",
@@ -16,7 +17,11 @@ VERBS = {
     "build": "build the binaries only",
     "start": "start one stopped server",
     "stop": "stop one server (for chaos tests)",
-    "watch": "take the profile down when a process ends (started by up --owner-pid)",
+    "watch": "take a cluster down when its owner ends (started by up --owner-pid)",
+}
+OWNED = {
+    "up": "unless it is up already, take it down when process N ends",
+    "down": "only if it was brought up for process N",
 }
 
 
@@ -40,7 +45,7 @@ def _obey(options: argparse.Namespace, profile: Profile) -> None:
         case "stop":
             local.stop(profile, options.server)
         case "watch":
-            owner.watch(profile, options.owner_pid)
+            owner.watch(HOMES[options.home], backends.of(HOMES[options.home]).down)
         case _:
             _obey_backend(options, backends.choose(profile))
 
@@ -48,10 +53,10 @@ def _obey(options: argparse.Namespace, profile: Profile) -> None:
 def _obey_backend(options: argparse.Namespace, backend: backends.Backend) -> None:
     match options.verb:
         case "up":
-            backend.up(options.owner_pid)
+            backend.up(_owner(options))
             print(backends.shell_lines(backend.environment()))
         case "down":
-            backend.down()
+            backend.down(_owner(options))
         case "status":
             print(backend.status())
         case "images":
@@ -64,6 +69,10 @@ def _obey_backend(options: argparse.Namespace, backend: backends.Backend) -> Non
             )
 
 
+def _owner(options: argparse.Namespace) -> Owner | None:
+    return None if options.owner_pid is None else Owner.of(options.owner_pid)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hack.cluster",
@@ -74,10 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     for verb, text in VERBS.items():
         command = verbs.add_parser(verb, help=text)
         command.add_argument("--profile", choices=PROFILES, default="node")
-        if verb in ("up", "watch"):
-            command.add_argument(
-                "--owner-pid", type=int, required=verb == "watch", help="take it down when this process ends"
-            )
+        if verb in OWNED:
+            command.add_argument("--owner-pid", type=int, metavar="N", help=OWNED[verb])
+        if verb == "watch":
+            command.add_argument("--home", choices=HOMES, required=True)
         if verb in ("start", "stop"):
             command.add_argument("server", help="such as kube-apiserver, etcd, kubelet")
         if verb == "env":

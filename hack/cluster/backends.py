@@ -8,18 +8,19 @@ from typing import Protocol
 
 from . import binaries, gateway, images, kind, local, object_store, processes, sweep
 from .kubectl import Kubectl
-from .profiles import ClusterError, Profile
+from .owner import Owner
+from .profiles import ClusterError, Home, Profile
 from .shell import say
 
 
 class Backend(Protocol):
     """What every kind of cluster can do."""
 
-    def up(self, owner: int | None) -> None:
-        """Make it ready for use."""
+    def up(self, asked: Owner | None = None) -> None:
+        """Make it ready for use; if this brings it up, it ends with the owner that asks."""
 
-    def down(self) -> None:
-        """Remove it."""
+    def down(self, only_of: Owner | None = None) -> None:
+        """Remove it, or only if it is this owner's."""
 
     def status(self) -> str:
         """What runs, for people."""
@@ -37,13 +38,13 @@ class Local:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
 
-    def up(self, owner: int | None) -> None:
+    def up(self, asked: Owner | None = None) -> None:
         """Start or heal."""
-        local.up(self.profile, owner)
+        local.up(self.profile, asked)
 
-    def down(self) -> None:
+    def down(self, only_of: Owner | None = None) -> None:
         """Stop and remove all traces."""
-        local.down(self.profile)
+        local.down(self.profile, only_of)
 
     def status(self) -> str:
         """One line per server that was ever started."""
@@ -85,14 +86,14 @@ class External:
     def __init__(self, kubeconfig: Path, context: str) -> None:
         self.kubectl = Kubectl("kubectl", kubeconfig, context)
 
-    def up(self, owner: int | None) -> None:
-        """Check that it answers."""
-        if owner is not None:
-            raise ClusterError("--owner-pid: this cluster is not ours to take down")
+    def up(self, asked: Owner | None = None) -> None:
+        """Check that it answers; it is its owner's, whoever asks."""
         self.kubectl("version")
 
-    def down(self) -> None:
-        """Refuse."""
+    def down(self, only_of: Owner | None = None) -> None:
+        """Refuse; it never is a process's own."""
+        if only_of is not None:
+            return
         raise ClusterError("this cluster is not ours to take down; unset MODELLOOP_CONTEXT to use hack/cluster")
 
     def status(self) -> str:
@@ -119,6 +120,11 @@ def choose(profile: Profile) -> Backend:
         return kind.Kind()
     say("cluster: hack/cluster" + ("" if not profile.runs_pods else " (no Docker daemon answers)"))
     return Local(profile)
+
+
+def of(home: Home) -> Backend:
+    """The kind of cluster that lives there, whatever this machine would choose now."""
+    return Local(home) if isinstance(home, Profile) else kind.Kind()
 
 
 def shell_lines(environment: dict[str, str]) -> str:

@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
-from . import gateway
+from . import gateway, owner
 from .kubectl import Kubectl
-from .profiles import ROOT, ClusterError, cache_folder
+from .lock import alone
+from .owner import Claim, Owner
+from .profiles import KIND, ROOT, ClusterError
 from .shell import run, say, succeeds
 
 NAME = "modelloop"
@@ -23,16 +25,19 @@ class Kind:
     """One kind cluster, described by kind-config.yaml."""
 
     def __init__(self) -> None:
-        self.kubeconfig = cache_folder() / "kind-kubeconfig"
+        self.kubeconfig = KIND.kubeconfig
         self.kubectl = Kubectl("kubectl", self.kubeconfig, f"kind-{NAME}")
 
-    def up(self, owner: int | None) -> None:
+    def up(self, asked: Owner | None = None) -> None:
         """Create it unless it is there, then the gateway."""
-        if owner is not None:
-            raise ClusterError("--owner-pid works with hack/cluster only; delete a kind cluster with `down`")
+        with alone(KIND):
+            self._up(asked)
+
+    def _up(self, asked: Owner | None) -> None:
         for program in ("kind", "kubectl", "helm"):
             if not shutil.which(program):
                 raise ClusterError(f"Docker answers, but {program} is not installed")
+        owner.claim(KIND, asked)
         if NAME not in run(["kind", "get", "clusters"]).split():
             options: list[str | Path] = [
                 "--config",
@@ -46,10 +51,17 @@ class Kind:
         run(["kind", "export", "kubeconfig", "--name", NAME, "--kubeconfig", self.kubeconfig])
         gateway.install(self.kubectl, "helm", {}, "127.0.0.1")
 
-    def down(self) -> None:
-        """Delete the cluster and its kubeconfig."""
+    def down(self, only_of: Owner | None = None) -> None:
+        """Delete the cluster and its files."""
+        with alone(KIND):
+            if only_of is None or owner.read(KIND) == Claim(only_of):
+                self._down()
+
+    def _down(self) -> None:
+        owner.dismiss_watcher(KIND)
         run(["kind", "delete", "cluster", "--name", NAME, "--kubeconfig", self.kubeconfig])
-        Path(self.kubeconfig).unlink(missing_ok=True)
+        for folder in (KIND.run, KIND.state):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def status(self) -> str:
         """Its nodes."""

@@ -1,11 +1,7 @@
 """Bringing one of our own clusters up and down again; every step may be repeated, and heals what it finds."""
 
-import fcntl
 import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from . import (
@@ -17,17 +13,18 @@ from . import (
     network,
     node,
     object_store,
+    owner,
     packages,
     processes,
     sweep,
     volumes,
 )
 from .kubectl import Kubectl
+from .lock import alone
+from .owner import WATCHER, Claim, Owner
 from .processes import Server
-from .profiles import DNS_SERVICE, MODULE, ROOT, ClusterError, Profile, cache_folder
+from .profiles import DNS_SERVICE, MODULE, ClusterError, Profile
 from .shell import listens, say, wait_until
-
-WATCHER = "owner-watcher"
 
 
 def client(profile: Profile) -> Kubectl:
@@ -35,23 +32,13 @@ def client(profile: Profile) -> Kubectl:
     return Kubectl(binaries.binary("kubectl"), profile.kubeconfig, profile.context)
 
 
-@contextmanager
-def alone(profile: Profile) -> Iterator[None]:
-    """One `up` or `down` of a profile at a time; the lock goes with the process that holds it."""
-    path = cache_folder() / "locks" / profile.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def up(profile: Profile, owner: int | None = None) -> None:
-    """Leave the profile running and complete, whatever state it was in."""
+def up(profile: Profile, asked: Owner | None = None) -> None:
+    """Leave the profile running and complete, whatever state it was in; it ends with its first owner."""
     with alone(profile):
-        _up(profile, owner)
+        _up(profile, asked)
 
 
-def _up(profile: Profile, owner: int | None) -> None:
+def _up(profile: Profile, asked: Owner | None) -> None:
     started = time.monotonic()
     say(f"hack/cluster: profile {profile.name}")
     if profile.runs_pods:
@@ -59,10 +46,10 @@ def _up(profile: Profile, owner: int | None) -> None:
         packages.ensure()
     binaries.build()
     archives = images.system_archives() if profile.runs_pods else {}
-    if not any(processes.running(profile, name) for name in processes.known(profile)):
+    if not any(processes.running(profile, name) for name in processes.known(profile) if name != WATCHER):
         sweep.orphans(profile)
-    if owner is not None:
-        _watch(profile, owner)
+    profile.state.mkdir(parents=True, exist_ok=True, mode=0o711)
+    owner.claim(profile, asked)
     if profile.runs_pods:
         network.up()
     for server in _control_plane(profile):
@@ -74,16 +61,15 @@ def _up(profile: Profile, owner: int | None) -> None:
     say(f"profile {profile.name} is up after {time.monotonic() - started:.1f} s")
 
 
-def down(profile: Profile) -> None:
+def down(profile: Profile, only_of: Owner | None = None) -> None:
     """Stop everything, remove every trace, and raise ClusterError naming whatever is still there."""
     with alone(profile):
-        _down(profile)
+        if only_of is None or owner.read(profile) == Claim(only_of):
+            _down(profile)
 
 
 def _down(profile: Profile) -> None:
-    watcher = processes.running(profile, WATCHER)
-    if watcher and watcher != os.getpid():
-        processes.stop(profile, WATCHER)
+    owner.dismiss_watcher(profile)
     if profile.runs_pods and profile.run.exists():
         _require_root()
     for name in _stop_order(processes.known(profile)):
@@ -119,7 +105,6 @@ def all_servers(profile: Profile) -> list[Server]:
 
 
 def _control_plane(profile: Profile) -> list[Server]:
-    profile.state.mkdir(parents=True, exist_ok=True, mode=0o711)
     control_plane.prepare(profile)
     return control_plane.servers(profile)
 
@@ -148,15 +133,6 @@ def _start_fake_nodes(profile: Profile) -> None:
     fake_nodes.create_nodes(kubectl)
     gateway.install_crds(kubectl)
     kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=30s")
-
-
-def _watch(profile: Profile, owner: int) -> None:
-    born = processes.started_at(owner)
-    if born is None:
-        raise ClusterError(f"--owner-pid {owner}: there is no such process")
-    words = (sys.executable, "-m", "hack.cluster", "watch", "--profile", profile.name, "--owner-pid", str(owner))
-    environment = (("PYTHONPATH", str(ROOT)), ("MODELLOOP_OWNER_STARTED", born))
-    processes.ensure(profile, Server(WATCHER, words, lambda: True, environment=environment))
 
 
 def _stop_order(names: list[str]) -> list[str]:

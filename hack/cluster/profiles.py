@@ -32,22 +32,14 @@ def _bases() -> tuple[Path, Path]:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """One cluster: its fixed folders, the address it listens on and its ports."""
+class Home:
+    """Where the files of one cluster are."""
 
     name: str
-    address: str
-    # What the API server tells others it is; it refuses a loopback address here.
-    advertise: str
-    api_port: int
-    etcd_port: int
-    etcd_peer_port: int
-    controllers_port: int
-    scheduler_port: int
 
     @property
     def state(self) -> Path:
-        """Everything that survives a crash: certificates, data, logs."""
+        """Everything that survives a crash: certificates, data, logs, whose it is."""
         return _bases()[0] / self.name
 
     @property
@@ -61,14 +53,28 @@ class Profile:
         return self.state / "logs"
 
     @property
-    def pki(self) -> Path:
-        """Certificates and keys."""
-        return self.state / "pki"
-
-    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig, mode 0600."""
         return self.state / "kubeconfig"
+
+
+@dataclass(frozen=True)
+class Profile(Home):
+    """One cluster of our own: the address it listens on and its ports."""
+
+    address: str
+    # What the API server tells others it is; it refuses a loopback address here.
+    advertise: str
+    api_port: int
+    etcd_port: int
+    etcd_peer_port: int
+    controllers_port: int
+    scheduler_port: int
+
+    @property
+    def pki(self) -> Path:
+        """Certificates and keys."""
+        return self.state / "pki"
 
     @property
     def context(self) -> str:
@@ -90,3 +96,5 @@ NODE = Profile("node", "10.250.0.1", "10.250.0.1", 6443, 2379, 2380, 10257, 1025
 # 198.51.100.1 is a documentation address: with the endpoint reconciler off, nobody ever dials it.
 CONTROL_PLANE = Profile("control-plane", "127.0.0.1", "198.51.100.1", 16443, 12379, 12380, 20257, 20259)
 PROFILES = {profile.name: profile for profile in (NODE, CONTROL_PLANE)}
+KIND = Home("kind")
+HOMES: dict[str, Home] = {home.name: home for home in (NODE, CONTROL_PLANE, KIND)}
