@@ -37,9 +37,9 @@ class RouteFacts:
 
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
-    """The version that a Service's selector picks."""
+    """The version that a Service's selector picks; None when it names none, as after an edit by hand."""
 
-    version: str
+    version: Version | None
 
 
 Facts = DeploymentFacts | RouteFacts | ServiceFacts | None
@@ -102,7 +102,7 @@ def _facts(kind: Kind, live: Object) -> Facts:
     if kind == kinds.HTTP_ROUTE:
         return _route(live)
     if kind == kinds.SERVICE:
-        return ServiceFacts(live.get("spec", {}).get("selector", {}).get(VERSION_LABEL, ""))
+        return ServiceFacts(_version(live.get("spec", {}).get("selector", {})))
     return None
 
 

@@ -139,8 +139,8 @@ def _route(model: MLModel, mine: list[Child]) -> Route | None:
                 weights = _by_version(facts.weights, name, mine)
                 return Route(weights, facts.confirmed, facts.problem, facts.accepted)
     for child in mine:
-        if isinstance(child.facts, ServiceFacts) and child.name == name and child.facts.version:
-            return Route({Version.parse(child.facts.version): 100}, confirmed=True)
+        if isinstance(child.facts, ServiceFacts) and child.name == name and child.facts.version is not None:
+            return Route({child.facts.version: 100}, confirmed=True)
     return None
 
 

@@ -30,7 +30,7 @@ def child(revision: int, name: str = "churn", *, owner: str | None = "churn", ui
 
 
 def versions(cache: Cache) -> dict[str, str]:
-    return {found.name: found.facts.version for found in cache.children(KEY)}  # type: ignore[union-attr]
+    return {found.name: str(found.facts.version) for found in cache.children(KEY)}  # type: ignore[union-attr]
 
 
 def resync(cache: Cache, *listed: dict[str, Any]) -> set[tuple[str, str]]:

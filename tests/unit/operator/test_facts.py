@@ -135,8 +135,16 @@ def test_weights_are_read_back_and_absent_means_one() -> None:
 
 def test_a_service_tells_which_version_it_picks() -> None:
     found = child(SERVICE, spec={"selector": {"modelloop.dev/version": "1.0.0"}})
-    assert found.facts == ServiceFacts("1.0.0")
-    assert child(SERVICE, spec={}).facts == ServiceFacts("")
+    assert found.facts == ServiceFacts(Version(1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{}, {"selector": {}}, {"selector": {"modelloop.dev/version": "the good one"}}],
+    ids=["no selector", "no label", "no version"],
+)
+def test_a_service_whose_selector_names_no_version_picks_none(spec: dict[str, Any]) -> None:
+    assert child(SERVICE, spec=spec).facts == ServiceFacts(None)
 
 
 def test_a_child_knows_owner_version_and_whether_it_is_leaving() -> None:

@@ -37,7 +37,9 @@ from modelloop_operator.cluster.kinds import (
     Kind,
 )
 from modelloop_operator.cluster.port import Conflict, Object, Rejected
-from modelloop_operator.naming import selector
+from modelloop_operator.naming import VERSION_LABEL, selector
+
+WITHOUT_GATEWAY = EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY}
 
 
 def test_a_version_is_served_and_then_replaced(tmp_path: Path) -> None:
@@ -243,8 +245,21 @@ def test_a_child_that_was_deleted_by_hand_is_made_again_and_its_loss_is_soon_for
         await stage.wait(20)
         assert summary(stage.cluster) == before
 
-    served = EVERYTHING if kind == HTTP_ROUTE else EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY}
+    served = EVERYTHING if kind == HTTP_ROUTE else WITHOUT_GATEWAY
     run(tmp_path, story, Events.IMMEDIATE, served=served)
+
+
+def test_a_service_whose_selector_was_edited_by_hand_is_mended(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        before = summary(stage.cluster)
+        stage.cluster.edit(
+            SERVICE, "shop", "churn", lambda live: live["spec"]["selector"].update({VERSION_LABEL: "the good one"})
+        )
+        await stage.wait(20)
+        assert summary(stage.cluster) == before
+
+    run(tmp_path, story, Events.IMMEDIATE, served=WITHOUT_GATEWAY)
 
 
 def test_a_child_that_the_api_server_refuses_is_told_in_its_words(tmp_path: Path) -> None:
@@ -291,7 +306,7 @@ def test_without_the_gateway_api_the_service_carries_the_traffic_and_the_conditi
         assert found["weights"]["stable"] == 100
         assert stage.cluster.of(HTTP_ROUTE) == {}
 
-    run(tmp_path, story, Events.IMMEDIATE, served=EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY})
+    run(tmp_path, story, Events.IMMEDIATE, served=WITHOUT_GATEWAY)
 
 
 def failed_pod(model: str, version: str) -> Object:
