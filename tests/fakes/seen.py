@@ -71,6 +71,7 @@ def a_status(
     warm: Mapping[str, float] | None = None,
     failed: Iterable[str] = (),
     pin: str | None = None,
+    why: str = "ChecksumMismatch",
     handled: str | None = None,
     history: Iterable[str] = (),
 ) -> MLModelStatus:
@@ -83,8 +84,7 @@ def a_status(
             for version, until in (warm or {}).items()
         ],
         failedVersions=[
-            FailedVersion(version=version, reason="ChecksumMismatch", message="damaged", at=stamp(-300), pin=pin)
-            for version in failed
+            FailedVersion(version=version, reason=why, message="damaged", at=stamp(-300), pin=pin) for version in failed
         ],
         handledRequest=HandledRequest(id=handled, verb="refresh", outcome="Done") if handled else None,
         history=[HistoryEntry(version=version, from_=stamp(-600), reason="FirstVersion") for version in history],

@@ -44,13 +44,17 @@ class HistoryEntry(_StatusObject):
 
 
 class FailedVersion(_StatusObject):
-    """A version that was tried here and refused; not tried again until the pin moves away and back, or by request."""
+    """A version that was tried here and refused; tried again when the pin moved away and back, when the spec says other
+    things about its pods, or by request."""
 
     version: KnownVersion = Field(description="Version in the registry.")
     reason: str = Field(description="One word.")
     message: str = Field(default="", description="What was found.")
     at: str = Field(description="When it was refused (RFC 3339).")
     pin: str | None = Field(default=None, description="spec.version at that time.")
+    podsDigest: str | None = Field(
+        default=None, description="Digest of what spec said about its pods at that time; their number is left aside."
+    )
 
 
 class HandledRequest(_StatusObject):

@@ -7,9 +7,10 @@ from typing import Literal
 
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
-from modelloop_core.versions import Version
 from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Forget, Promote, Refuse, Retire, Start
+from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Observation
+from modelloop_operator.decide.selection import holding_back
 
 STALLING = frozenset(
     {
@@ -20,6 +21,7 @@ STALLING = frozenset(
         "NameTaken",
         "NoVersionInRange",
         "NoVersions",
+        "PodsFailed",
         "SecretInvalid",
         "SecretNotFound",
         "StoreUnavailable",
@@ -125,11 +127,9 @@ def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _V
     before = status.condition("Stalled")
     if before is not None and isinstance(decision, Answer | Forget | Retire):
         return before.status, before.reason, before.message  # these moves say nothing about what stalls it
-    live = seen.stable
-    failures = [failed for failed in status.failedVersions if live is None or Version.parse(failed.version) > live]
+    failures = holding_back(status.failedVersions, seen)
     if failures:
-        last = failures[-1]
-        return "True", "VersionFailed", f"{last.version} failed here ({last.reason}): {last.message}"
+        return "True", *told(failures[-1], seen.model.metadata.name)
     return "False", "Progressing", ""
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from modelloop_core.versions import Version, VersionRange
-from modelloop_operator.decide.decisions import Answer, Forget
+from modelloop_operator.decide.decisions import Answer
 from modelloop_operator.decide.observation import CatalogUnknown, Observation
 
 KNOWN_VERBS = ("refresh", "retry")
@@ -27,17 +26,3 @@ def answer(seen: Observation) -> Answer | None:
         failed = ", ".join(failure.version for failure in seen.model.status.failedVersions) or "none"
         return Answer(request.id, "retry", True, True, "Retried", f"versions that failed may be tried again: {failed}")
     return Answer(request.id, "refresh", True, False, "Refreshed", f"the registry was read: {count} versions")
-
-
-def forgivable(seen: Observation) -> Forget | None:
-    """Failures that the spec has moved away from: a version out of range now is tried anew when it comes back."""
-    text = seen.model.spec.version
-    away = tuple(
-        Version.parse(failure.version)
-        for failure in seen.model.status.failedVersions
-        if text is not None and failure.pin != text and Version.parse(failure.version) not in VersionRange.parse(text)
-    )
-    if not away:
-        return None
-    names = ", ".join(map(str, away))
-    return Forget(away, "PinMoved", f"spec.version moved away from {names}; a later try starts anew")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from modelloop_core.api.status import FailedVersion
 from modelloop_core.versions import Version, VersionRange
+from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Catalog, CatalogUnknown, Observation
 
 
@@ -39,6 +42,16 @@ def wanted_range(seen: Observation) -> VersionRange | None:
     return VersionRange.within_major(seen.stable) if seen.stable else None
 
 
+def holding_back(failures: Iterable[FailedVersion], seen: Observation) -> list[FailedVersion]:
+    """Those failures without which a newer version would be wanted than the one that is live."""
+    wanted, live = wanted_range(seen), seen.stable
+    return [
+        failure
+        for failure, version in ((failure, Version.parse(failure.version)) for failure in failures)
+        if (wanted is None or version in wanted) and (live is None or version > live)
+    ]
+
+
 def _pinned(pin: Version, seen: Observation, catalog: Catalog) -> Version | Nothing:
     if pin in catalog.releases:
         unfit = _unfit(pin, seen, catalog)
@@ -54,7 +67,7 @@ def _unfit(version: Version, seen: Observation, catalog: Catalog) -> Nothing | N
         return Nothing("TaskDiffers", f"{version} is a {found.value} model but spec.task is {task.value}")
     for failure in seen.model.status.failedVersions:
         if failure.version == str(version):
-            return Nothing("VersionFailed", f"{version} failed here ({failure.reason}): {failure.message}")
+            return Nothing(*told(failure, seen.model.metadata.name))
     return None
 
 

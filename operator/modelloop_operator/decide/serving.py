@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from modelloop_core.versions import Version
 from modelloop_operator.decide.decisions import Abandon, Adopt, Decision, Promote, Refuse, Retire, Start, Wait
+from modelloop_operator.decide.forgiveness import forgivable
 from modelloop_operator.decide.observation import Observation, Pods, Policy
 from modelloop_operator.decide.recovery import recover
-from modelloop_operator.decide.requests import answer, forgivable
-from modelloop_operator.decide.selection import Nothing, select
+from modelloop_operator.decide.requests import answer
+from modelloop_operator.decide.selection import Nothing, holding_back, select
 
 
 def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
@@ -71,7 +72,7 @@ def _about_stable(seen: Observation, now: datetime, policy: Policy) -> Decision:
         return Wait(reason, _unready(wanted, pods, needed_replicas(seen)), policy.recheck)
     if seen.route is not None and not seen.route.confirmed:
         return Wait("RouteNotConfirmed", seen.route.problem, policy.recheck)
-    return Wait("UpToDate", f"{wanted} serves{_refused(wanted, seen)}", _until_next_drain(seen, now, policy))
+    return Wait("UpToDate", f"{wanted} serves{_refused(seen)}", _until_next_drain(seen, now, policy))
 
 
 def needed_replicas(seen: Observation) -> int:
@@ -122,8 +123,8 @@ def _unready(version: Version, pods: Pods | None, needed: int) -> str:
     return f"{count}: {pods.trouble.message}" if pods.trouble else count
 
 
-def _refused(stable: Version, seen: Observation) -> str:
-    newer = [failed for failed in seen.model.status.failedVersions if Version.parse(failed.version) > stable]
+def _refused(seen: Observation) -> str:
+    newer = holding_back(seen.model.status.failedVersions, seen)
     return "".join(f"; {failed.version} was refused ({failed.reason}): {failed.message}" for failed in newer[-1:])
 
 

@@ -28,6 +28,7 @@ from modelloop_operator.decide.decisions import (
     Start,
     Wait,
 )
+from modelloop_operator.decide.failures import pods_digest
 from modelloop_operator.decide.observation import Observation
 
 
@@ -88,6 +89,7 @@ def _without_candidate(seen: Observation, decision: Abandon | Refuse, now: datet
         message=decision.message[:1024],
         at=stamp(now),
         pin=seen.model.spec.version,
+        podsDigest=pods_digest(seen.model.spec),
     )
     others = [known for known in status.failedVersions if known.version != failure.version]
     return status.model_copy(update={"failedVersions": [*others, failure][-FAILED_VERSIONS_LENGTH:]})

@@ -34,6 +34,7 @@ class Operated(RuleBasedStateMachine):
         self.published: set[str] = set()
         self.unreadable = False
         self.pin: str | None = None
+        self.key = "user_id"
         self.generation = 1
         self.broken: set[Version] = set()
         self.slow: set[Version] = set()
@@ -46,7 +47,7 @@ class Operated(RuleBasedStateMachine):
 
     def seen(self) -> Observation:
         """What a pass would observe now."""
-        spec = {"version": self.pin} if self.pin else {}
+        spec = {"serving": {"entityKey": self.key}, **({"version": self.pin} if self.pin else {})}
         catalog = CatalogUnknown("StoreUnavailable", "away") if self.unreadable else a_catalog(*sorted(self.published))
         lost = self.status.stable is None and self.status.candidate is None
         return Observation(
@@ -133,6 +134,14 @@ class Operated(RuleBasedStateMachine):
         if pin is not None:
             wanted = VersionRange.parse(pin)
             self.refused = {v: at for v, at in self.refused.items() if v in wanted or at == pin}
+
+    @rule(key=st.sampled_from(("user_id", "person")))
+    def change_pods(self, key: str) -> None:
+        """The spec asks for other pods; what failed in the former ones may be tried again."""
+        self.generation += self.key != key
+        if self.key != key:
+            self.key = key
+            self.refused.clear()
 
     @precondition(lambda self: self.slow)
     @rule()

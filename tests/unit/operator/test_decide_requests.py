@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fakes.seen import NOW, OUT_OF_REACH, a_status, observed, stamp
-from modelloop_core.versions import Version
-from modelloop_operator.decide.decisions import Answer, Forget
+from modelloop_operator.decide.decisions import Answer
 from modelloop_operator.decide.observation import Observation, Request
-from modelloop_operator.decide.requests import answer, forgivable
+from modelloop_operator.decide.requests import answer
 from modelloop_operator.decide.status import next_status
 
 REFRESH, RETRY = Request("7", "refresh"), Request("7", "retry")
@@ -66,25 +65,3 @@ def test_a_refresh_forgives_nothing() -> None:
     reply = answer(seen)
     assert reply is not None
     assert [failure.version for failure in next_status(seen, reply, NOW).failedVersions] == ["1.0.0"]
-
-
-FORGIVEN = [
-    pytest.param("^1", "1.1.0", "1.2.0", True, id="an exact pin elsewhere"),
-    pytest.param("^1", "~1.1", "1.2.0", True, id="a range that leaves it out"),
-    pytest.param("^1", "^1", "1.2.0", False, id="the pin did not move"),
-    pytest.param("^1", ">=1.0", "1.2.0", False, id="another range that still holds it"),
-    pytest.param("1.2.0", None, "1.2.0", False, id="the pin was removed"),
-    pytest.param(None, "^2", "1.2.0", True, id="failed without a pin, then a pin elsewhere"),
-    pytest.param(None, "^1", "1.2.0", False, id="failed without a pin, then a pin that holds it"),
-]
-
-
-@pytest.mark.parametrize(("then", "now", "failed", "forgiven"), FORGIVEN)
-def test_a_failure_counts_until_the_pin_moved_away(
-    then: str | None, now: str | None, failed: str, forgiven: bool
-) -> None:
-    spec = {"version": now} if now else {}
-    move = forgivable(observed(a_status("1.0.0", failed=[failed], pin=then), spec=spec))
-    assert isinstance(move, Forget) is forgiven
-    if isinstance(move, Forget):
-        assert move.versions == (Version.parse(failed),)

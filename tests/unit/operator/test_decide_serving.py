@@ -246,6 +246,11 @@ def test_a_quiet_model_without_drains_is_looked_at_again_after_the_idle_time() -
     assert move.recheck == POLICY.idle
 
 
+def test_a_refused_version_that_is_no_longer_wanted_is_not_spoken_of() -> None:
+    move = decide(observed(a_status("1.0.0", failed=["2.0.0"]), versions=("1.0.0", "2.0.0"), **LIVE), NOW, POLICY)
+    assert move.message == "1.0.0 serves"
+
+
 def test_a_refused_newer_version_is_named_with_its_reason() -> None:
     move = decide(observed(a_status("1.0.0", failed=["1.1.0"]), **TWO, **LIVE), NOW, POLICY)
     assert "1.1.0 was refused (ChecksumMismatch): damaged" in move.message

@@ -250,6 +250,20 @@ CONDITIONS = [
         id="a newer version was refused",
     ),
     pytest.param(
+        observed(a_status("1.0.0", failed=["1.1.0"], why="RuntimeMissing"), pods={"1.0.0": ready()}),
+        WAIT,
+        "Stalled",
+        ("True", "PodsFailed"),
+        id="a newer version could not run with this spec",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0", failed=["2.0.0"]), pods={"1.0.0": ready()}, route=routed("1.0.0")),
+        WAIT,
+        "Stalled",
+        ("False", "Progressing"),
+        id="a failure of another major than the live one holds nothing back",
+    ),
+    pytest.param(
         observed(a_status("1.2.0", failed=["1.1.0"]), pods={"1.2.0": ready()}, route=routed("1.2.0")),
         WAIT,
         "Stalled",
@@ -280,6 +294,14 @@ CONDITIONS = [
 def test_condition(seen: Observation, decision: Decision, kind: str, expected: tuple[str, str] | None) -> None:
     found = settle(seen, decision).condition(kind)
     assert (found and (found.status, found.reason)) == expected
+
+
+@pytest.mark.parametrize("why", ["ChecksumMismatch", "ProgressDeadlineExceeded"])
+def test_a_stall_by_a_failed_version_says_how_to_try_it_again(why: str) -> None:
+    stalled = settle(observed(a_status("1.0.0", failed=["1.1.0"], why=why)), WAIT).condition("Stalled")
+    assert stalled is not None
+    assert "1.1.0" in stalled.message
+    assert "`kubectl mlmodel retry churn`" in stalled.message
 
 
 def test_a_transition_time_moves_only_with_the_status_it_dates() -> None:
