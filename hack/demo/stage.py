@@ -11,7 +11,9 @@ from hack.demo.screen import Screen
 SYSTEM = "modelloop-system"
 _RELEASES = ("modelloop", "modelloop-crds")
 _SETTINGS = ("operator.registryPollSeconds=2", "operator.drainSeconds=10")
-_OPERATOR = "app.kubernetes.io/instance=modelloop,app.kubernetes.io/component=operator"
+_CRD = "mlmodels.modelloop.dev"
+_ANY_OPERATOR = "app.kubernetes.io/name=modelloop,app.kubernetes.io/component=operator"
+_OPERATOR = f"app.kubernetes.io/instance=modelloop,{_ANY_OPERATOR}"
 
 
 def install(model: Model, screen: Screen) -> None:
@@ -32,6 +34,7 @@ def clear(model: Model, screen: Screen) -> None:
     """Take away what an earlier demo left: first the MLModel, then the versions that it read."""
     with screen.step("clear away an earlier demo"):
         if _has_mlmodels(model):
+            screen.say(f"waiting for the MLModels in {NAMESPACE} to be deleted")
             model.cluster.kubectl("delete", "mlmodels", "--all", "-n", NAMESPACE, "--timeout=120s")
         screen.wait("its pods to leave", lambda: ", ".join(pod["metadata"]["name"] for pod in model.pods()), 120)
         store = model.store()
@@ -40,17 +43,33 @@ def clear(model: Model, screen: Screen) -> None:
 
 
 def take_down(model: Model, screen: Screen) -> None:
-    """End the demo; the cluster stays, and the operator too where others have MLModels."""
+    """End the demo; the cluster stays, and of what was installed all that others use."""
     clear(model, screen)
     with screen.step("end the demo"):
-        screen.say(f"deleting namespace {NAMESPACE}")
-        model.cluster.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+        _delete_namespace(model, screen, NAMESPACE)
         if others := _others(model):
             screen.say(f"the operator stays: it serves {', '.join(others)}")
             return
         screen.say("uninstalling the operator")
         model.cluster.helm("uninstall", *_RELEASES, "--namespace", SYSTEM, "--ignore-not-found", "--wait")
+        # After the release: its Secret and the operators' Lease are in there.
+        _delete_namespace(model, screen, SYSTEM)
+        _delete_crd(model, screen)
         screen.say("gone; `make cluster-down` takes the cluster down too")
+
+
+def _delete_namespace(model: Model, screen: Screen, name: str) -> None:
+    screen.say(f"waiting for namespace {name} to be deleted, with its pods")
+    model.cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
+
+
+def _delete_crd(model: Model, screen: Screen) -> None:
+    """The chart keeps it when it is uninstalled, for with it go all MLModels; here there are none."""
+    if operators := _located(model, "deployments", "-l", _ANY_OPERATOR):
+        screen.say(f"the resource MLModel stays: {', '.join(operators)} watches it")
+        return
+    screen.say("deleting the resource MLModel")
+    model.cluster.kubectl("delete", "customresourcedefinition", _CRD, "--ignore-not-found", "--timeout=60s")
 
 
 def evidence(model: Model) -> str:
@@ -65,11 +84,13 @@ def evidence(model: Model) -> str:
 
 
 def _has_mlmodels(model: Model) -> bool:
-    return bool(model.cluster.get("customresourcedefinition", "mlmodels.modelloop.dev"))
+    return bool(model.cluster.get("customresourcedefinition", _CRD))
 
 
 def _others(model: Model) -> list[str]:
-    if not _has_mlmodels(model):
-        return []
-    listed: list[Object] = model.cluster.get("mlmodels", "--all-namespaces").get("items", [])
+    return _located(model, "mlmodels") if _has_mlmodels(model) else []
+
+
+def _located(model: Model, *what: str) -> list[str]:
+    listed: list[Object] = model.cluster.get(*what, "--all-namespaces").get("items", [])
     return [f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in listed]

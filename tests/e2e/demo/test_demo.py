@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hack.demo.cluster import Cluster
+from hack.demo.model import Model
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE_SECONDS = 900
@@ -64,3 +65,23 @@ def test_a_wrong_manifest_is_refused_in_sentences(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
 def test_the_api_server_accepts_each_example(path: Path) -> None:
     Cluster.find().kubectl("apply", "--dry-run=server", "-n", "default", "-f", str(path))
+
+
+@pytest.mark.usefixtures("told")
+def test_ending_the_demo_leaves_the_cluster_as_it_was_before() -> None:
+    """Runs last: the demo is over after it. Asked before the end too, for what was never there cannot be left."""
+    assert _traces() == ["customresourcedefinition", "demo", "modelloop", "modelloop-crds", "modelloop-system", "store"]
+    _demo("--down")
+    assert _traces() == []
+
+
+def _traces() -> list[str]:
+    cluster = Cluster.find()
+    names = {item["metadata"]["name"] for item in cluster.get("namespaces")["items"]}
+    releases = {release["name"] for release in json.loads(cluster.helm("list", "--all-namespaces", "--output", "json"))}
+    found = (names & {"demo", "modelloop-system"}) | (releases & {"modelloop", "modelloop-crds"})
+    if cluster.get("customresourcedefinition", "mlmodels.modelloop.dev"):
+        found.add("customresourcedefinition")
+    if next(iter(Model(cluster).store().list("")), None):
+        found.add("store")
+    return sorted(found)
