@@ -24,7 +24,7 @@ demo-down: $(READY) ## End the demo; the cluster stays
 	@$(PY) -m hack.demo --down
 
 test: $(READY) ## All checks and all four layers of tests; says what ran
-	@hack/test
+	@$(PY) -m hack.checks --around $$PPID
 
 lint: $(READY) ## Style, types, import contracts, generated files
 	@.venv/bin/ruff check $(CODE)
@@ -66,8 +66,7 @@ cluster: $(READY) ## A real cluster: kind where Docker answers, else plain proce
 	@$(PY) -m hack.cluster up
 
 cluster-down: $(READY) ## Take the clusters down and leave nothing behind
-	@$(PY) -m hack.cluster down --profile node
-	@$(PY) -m hack.cluster down --profile control-plane
+	@failed=0; for profile in node control-plane; do $(PY) -m hack.cluster down --profile $$profile || failed=1; done; exit $$failed
 
 cluster-status: $(READY) ## What runs
 	@$(PY) -m hack.cluster status --profile node

@@ -6,10 +6,10 @@ import shlex
 from pathlib import Path
 from typing import Protocol
 
-from . import binaries, gateway, images, kind, local, object_store, processes, sweep
+from . import binaries, gateway, images, kind, local, object_store, packages, processes, sweep
 from .kubectl import Kubectl
 from .owner import Owner
-from .profiles import ClusterError, Home, Profile
+from .profiles import PROFILES, ClusterError, Home, Profile
 from .shell import say
 
 
@@ -111,15 +111,21 @@ class External:
 
 def choose(profile: Profile) -> Backend:
     """A named context wins, then Docker, then our own; control-plane is always ours."""
-    context, kubeconfig = os.environ.get("MODELLOOP_CONTEXT"), os.environ.get("KUBECONFIG")
-    if context and kubeconfig and not context.startswith("modelloop-"):
-        say(f"cluster: KUBECONFIG, context {context!r}")
-        return External(Path(kubeconfig), context)
+    if external := _external():
+        say(f"cluster: KUBECONFIG, context {external.kubectl.context!r}")
+        return external
     if profile.runs_pods and kind.docker_answers():
         say("cluster: kind (a Docker daemon answers)")
         return kind.Kind()
     say("cluster: hack/cluster" + ("" if not profile.runs_pods else " (no Docker daemon answers)"))
     return Local(profile)
+
+
+def obstacle(profile: Profile) -> str:
+    """Why this machine cannot have the profile; empty when it can."""
+    if not profile.runs_pods or _external() or kind.docker_answers() or packages.installable():
+        return ""
+    return "needs root on Debian, or a Docker daemon for kind (docs/cluster.md)"
 
 
 def of(home: Home) -> Backend:
@@ -137,6 +143,12 @@ def shell_lines(environment: dict[str, str]) -> str:
 def as_json(environment: dict[str, str]) -> str:
     """The same for tests."""
     return json.dumps(environment, indent=2)
+
+
+def _external() -> External | None:
+    context, kubeconfig = os.environ.get("MODELLOOP_CONTEXT"), os.environ.get("KUBECONFIG")
+    ours = {profile.context for profile in PROFILES.values()} | {kind.CONTEXT}
+    return External(Path(kubeconfig), context) if context and kubeconfig and context not in ours else None
 
 
 def _store(access: object_store.Access) -> dict[str, str]:

@@ -11,6 +11,7 @@ from .profiles import KIND, ROOT, ClusterError
 from .shell import run, say, succeeds
 
 NAME = "modelloop"
+CONTEXT = f"kind-{NAME}"
 TARGETS = ("control", "runtime")
 
 
@@ -26,7 +27,7 @@ class Kind:
 
     def __init__(self) -> None:
         self.kubeconfig = KIND.kubeconfig
-        self.kubectl = Kubectl("kubectl", self.kubeconfig, f"kind-{NAME}")
+        self.kubectl = Kubectl("kubectl", self.kubeconfig, CONTEXT)
 
     def up(self, asked: Owner | None = None) -> None:
         """Create it unless it is there, then the gateway."""

@@ -28,13 +28,18 @@ def ensure() -> None:
     missing = [name for name, program in PACKAGES.items() if not _present(program)]
     if not missing:
         return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+    if not installable():
         raise ClusterError(f"missing programs of the packages {missing}: install them, then try again")
     say(f"installing Debian packages: {' '.join(missing)}")
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], env=environment)
     # policy-rc.d would be cleaner; a distribution's containerd that starts is harmless, ours has its own socket.
     run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], env=environment)
+
+
+def installable() -> bool:
+    """Whether we may install Debian packages here."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def cni_folder() -> str:

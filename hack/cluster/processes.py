@@ -11,6 +11,9 @@ from pathlib import Path
 from .profiles import ClusterError, Home
 from .shell import say, wait_until, write
 
+# In the environment of all that one run of hack.checks started, and that ends with it.
+RUN_MARK = "HACK_CHECKS_RUN"
+
 
 @dataclass(frozen=True)
 class Server:
@@ -66,7 +69,8 @@ def launch(home: Home, name: str, command: tuple[str, ...], environment: dict[st
     with (home.logs / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=home.state,
-            env={**os.environ, **environment},
+            # A server belongs to its cluster, not to the run that happened to start it.
+            env={**os.environ, RUN_MARK: "", **environment},
         )  # fmt: skip
     record = {"pid": child.pid, "started": started_at(child.pid), "command": list(command), "environment": environment}
     write(_pid_file(home, name), json.dumps(record), 0o600)

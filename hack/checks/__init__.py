@@ -1,0 +1,1 @@
+"""`make test`: all checks and all four layers of tests, and nothing left of them when they end."""
