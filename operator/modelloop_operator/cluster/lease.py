@@ -7,6 +7,7 @@ take over only after they saw the Lease unchanged for a whole term by theirs, so
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,30 +48,26 @@ class LeaderElection:
         self._clock = clock
         self._terms = terms or Terms()
         self._seen: tuple[str, float] = ("", 0.0)
+        self._renewed = float("-inf")
 
     async def acquire(self) -> None:
         """Wait until this identity leads."""
         while True:
-            try:
-                if await self._try_acquire():
+            # While the API server is away nothing is ours; an answer that comes too late may speak of the past.
+            with contextlib.suppress(ClusterError):
+                if await self._renew() and self._left() > 0:
                     return
-            except ClusterError:
-                pass  # the API server will be back; nothing is ours until a write succeeds
             await asyncio.sleep(self._terms.renew)
 
     async def hold(self) -> None:
         """Renew until renewal fails for `give_up` seconds or somebody else holds it; then raises LeadershipLost."""
-        renewed = self._clock()
         while True:
-            left = self._terms.give_up - (self._clock() - renewed)
-            await asyncio.sleep(max(0.0, min(self._terms.renew, left)))
-            remaining = self._terms.give_up - (self._clock() - renewed)
+            await asyncio.sleep(max(0.0, min(self._terms.renew, self._left())))
             try:
-                if not await asyncio.wait_for(self._try_acquire(), max(0.1, remaining)):
+                if not await asyncio.wait_for(self._renew(), max(0.1, self._left())):
                     raise LeadershipLost(f"lease {self._name!r} is held by another replica")
-                renewed = self._clock()
             except (ClusterError, TimeoutError) as error:
-                if self._clock() - renewed >= self._terms.give_up:
+                if self._left() <= 0:
                     raise LeadershipLost(
                         f"lease {self._name!r} was not renewed for {self._terms.give_up} s: {error}"
                     ) from error
@@ -81,6 +78,17 @@ class LeaderElection:
         if lease["spec"].get("holderIdentity") == self._identity:
             lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
             await self._cluster.replace(LEASE, lease)
+
+    def _left(self) -> float:
+        return self._terms.give_up - (self._clock() - self._renewed)
+
+    async def _renew(self) -> bool:
+        """Whether the Lease is ours, dated from the request: others count from the write, which its answer follows."""
+        asked = self._clock()
+        if not await self._try_acquire():
+            return False
+        self._renewed = asked
+        return True
 
     async def _try_acquire(self) -> bool:
         try:

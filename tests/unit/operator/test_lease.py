@@ -10,9 +10,9 @@ import pytest
 
 from fakes.cluster import FakeCluster
 from fakes.virtual_time import run_virtually
-from modelloop_operator.cluster.kinds import LEASE
+from modelloop_operator.cluster.kinds import LEASE, Kind
 from modelloop_operator.cluster.lease import LeaderElection, LeadershipLost, Terms
-from modelloop_operator.cluster.port import ClusterError, Conflict, Unreachable
+from modelloop_operator.cluster.port import ClusterError, Conflict, Object, Unreachable
 
 TERMS = Terms(duration=15.0, renew=4.0, give_up=10.0)
 Clock = Callable[[], float]
@@ -25,6 +25,22 @@ def election(cluster: FakeCluster, clock: Clock, identity: str) -> LeaderElectio
 def holder(cluster: FakeCluster) -> str:
     found: str = cluster.of(LEASE)["operator"]["spec"]["holderIdentity"]
     return found
+
+
+class SlowToAnswer(FakeCluster):
+    """Writes at once and answers `seconds` later."""
+
+    seconds = 0.0
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        written = await super().create(kind, body)
+        await asyncio.sleep(self.seconds)
+        return written
+
+    async def replace(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
+        written = await super().replace(kind, body, subresource)
+        await asyncio.sleep(self.seconds)
+        return written
 
 
 async def lost(work: Coroutine[Any, Any, None]) -> str:
@@ -147,14 +163,56 @@ def test_a_leader_whose_api_server_refuses_connections_gives_up_in_time() -> Non
 
 
 def test_a_leader_whose_api_server_does_not_answer_gives_up_before_its_term_ends() -> None:
-    class Silent(FakeCluster):
-        async def get(self, *arguments: Any) -> Any:
-            await asyncio.sleep(3600)
-
     async def story(clock: Clock) -> None:
-        first = election(Silent(), clock, "one")
+        cluster = SlowToAnswer()
+        first = election(cluster, clock, "one")
+        await first.acquire()
+        cluster.seconds = 3600
         await lost(first.hold())
         assert clock() <= TERMS.give_up + 0.2 < TERMS.duration
+
+    run_virtually(story)
+
+
+def test_a_renewal_counts_from_its_request_however_late_the_answer_comes() -> None:
+    async def story(clock: Clock) -> None:
+        cluster = SlowToAnswer()
+        first = election(cluster, clock, "one")
+        await first.acquire()
+        cluster.seconds = TERMS.give_up - TERMS.renew - 0.5
+        holding = asyncio.create_task(lost(first.hold()))
+        await asyncio.sleep(TERMS.give_up)
+        cluster.unreachable = True
+        await holding
+        # Its last write that arrived was made at the first renewal.
+        assert clock() == pytest.approx(TERMS.renew + TERMS.give_up, abs=0.2)
+
+    run_virtually(story)
+
+
+def test_a_lease_counts_from_the_request_that_acquired_it() -> None:
+    async def story(clock: Clock) -> None:
+        cluster = SlowToAnswer()
+        cluster.seconds = 5
+        first = election(cluster, clock, "one")
+        await first.acquire()
+        cluster.unreachable = True
+        await lost(first.hold())
+        assert clock() == pytest.approx(TERMS.give_up, abs=0.2)
+
+    run_virtually(story)
+
+
+def test_a_lease_that_was_granted_too_long_ago_is_asked_for_again_before_its_holder_leads() -> None:
+    async def story(clock: Clock) -> None:
+        cluster = SlowToAnswer()
+        cluster.seconds = TERMS.give_up
+        acquiring = asyncio.create_task(election(cluster, clock, "one").acquire())
+        await asyncio.sleep(TERMS.give_up + 0.5)
+        assert not acquiring.done()
+        cluster.seconds = 0
+        await acquiring
+        assert clock() == TERMS.give_up + TERMS.renew
 
     run_virtually(story)
 
