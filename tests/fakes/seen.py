@@ -68,19 +68,19 @@ def a_status(
     stable: str | None = None,
     candidate: str | None = None,
     *,
-    warm: Mapping[str, float] | None = None,
+    warm: Mapping[str, float | None] | None = None,
     failed: Iterable[str] = (),
     pin: str | None = None,
     why: str = "ChecksumMismatch",
     handled: str | None = None,
     history: Iterable[str] = (),
 ) -> MLModelStatus:
-    """What was committed before; `warm` maps versions to the seconds after NOW when their pods may leave."""
+    """What was committed before; `warm` maps versions to the seconds after NOW when their pods may leave, if known."""
     return MLModelStatus(
         stable=VersionStatus(version=stable, requestedWeight=100, since=stamp(-600)) if stable else None,
         candidate=VersionStatus(version=candidate, since=stamp(-60)) if candidate else None,
         warm=[
-            VersionStatus(version=version, since=stamp(-10), warmUntil=stamp(until))
+            VersionStatus(version=version, since=stamp(-10), warmUntil=None if until is None else stamp(until))
             for version, until in (warm or {}).items()
         ],
         failedVersions=[

@@ -29,7 +29,9 @@ class VersionStatus(_StatusObject):
         default=None, ge=0, le=100, description="Share the gateway confirmed, in percent; absent means unknown."
     )
     since: str | None = Field(default=None, description="When it took this role (RFC 3339).")
-    warmUntil: str | None = Field(default=None, description="When its pods may leave, if it no longer serves.")
+    warmUntil: str | None = Field(
+        default=None, description="When its pods may leave; absent while requests may still go to it."
+    )
 
 
 class HistoryEntry(_StatusObject):

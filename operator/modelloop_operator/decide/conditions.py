@@ -7,7 +7,7 @@ from typing import Literal
 
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
-from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Forget, Promote, Refuse, Retire, Start
+from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Drain, Forget, Promote, Refuse, Retire, Start
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.selection import holding_back
@@ -125,7 +125,7 @@ def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _V
     if decision.reason in STALLING or isinstance(decision, Refuse):
         return "True", decision.reason, decision.message
     before = status.condition("Stalled")
-    if before is not None and isinstance(decision, Answer | Forget | Retire):
+    if before is not None and isinstance(decision, Answer | Drain | Forget | Retire):
         return before.status, before.reason, before.message  # these moves say nothing about what stalls it
     failures = holding_back(status.failedVersions, seen)
     if failures:

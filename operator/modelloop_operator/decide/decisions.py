@@ -37,10 +37,9 @@ class Start:
 
 @dataclass(frozen=True)
 class Promote:
-    """Send all traffic to the candidate; what was live stays warm for `keep_warm`."""
+    """Send all traffic to the candidate; what was live stays warm."""
 
     version: Version
-    keep_warm: timedelta
     reason: str
     message: str
 
@@ -59,6 +58,16 @@ class Refuse:
     """Take the candidate down and remember that it failed here."""
 
     version: Version
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Drain:
+    """No request goes to `version` any more: its pods may leave `after` the requests that are in them."""
+
+    version: Version
+    after: timedelta
     reason: str
     message: str
 
@@ -93,4 +102,4 @@ class Answer:
     message: str
 
 
-Decision = Wait | Adopt | Start | Promote | Abandon | Refuse | Retire | Forget | Answer
+Decision = Wait | Adopt | Start | Promote | Abandon | Refuse | Drain | Retire | Forget | Answer

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelloop_core.api.status import VersionStatus
 from modelloop_core.versions import Version
-from modelloop_operator.decide.decisions import Abandon, Adopt, Decision, Promote, Refuse, Retire, Start, Wait
+from modelloop_operator.decide.decisions import Abandon, Adopt, Decision, Drain, Promote, Refuse, Retire, Start, Wait
 from modelloop_operator.decide.forgiveness import forgivable
 from modelloop_operator.decide.observation import Observation, Pods, Policy
 from modelloop_operator.decide.recovery import recover
@@ -23,8 +25,8 @@ def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
         return reply
     if (forgiven := forgivable(seen)) is not None:
         return forgiven
-    if (done := _retirable(seen, now)) is not None:
-        return Retire(done, "Drained", f"{done} no longer serves and its time to drain is over")
+    if (tidying := _tidying(seen, now, policy)) is not None:
+        return tidying
     if seen.candidate is not None:
         return _about_candidate(seen.candidate, seen, now, policy)
     return _about_stable(seen, now, policy)
@@ -56,23 +58,36 @@ def _about_candidate(candidate: Version, seen: Observation, now: datetime, polic
         return Wait(
             "EndpointsPending", f"{pods.reachable} of {needed} pods of {candidate} have endpoints", policy.recheck
         )
-    return Promote(candidate, policy.drain, *_why_promote(candidate, seen))
+    return Promote(candidate, *_why_promote(candidate, seen))
 
 
 def _about_stable(seen: Observation, now: datetime, policy: Policy) -> Decision:
     wanted = select(seen)
     if isinstance(wanted, Nothing):
-        return Wait(wanted.reason, wanted.message, policy.idle)
+        return _without_choice(wanted, seen, now, policy)
     if wanted != seen.stable:
         live = f"beside {seen.stable}, which stays live" if seen.stable else "as the first version"
         return Start(wanted, "NewVersion", f"bringing up {wanted} {live}")
-    pods = seen.pods.get(wanted)
+    wait = _about_live(wanted, seen, now, policy)
+    return replace(wait, message=f"{wait.message}{_refused(seen)}")
+
+
+def _without_choice(why: Nothing, seen: Observation, now: datetime, policy: Policy) -> Wait:
+    """What is live needs care also while the registry or the pin has a problem, which a person must hear first."""
+    if seen.stable is None:
+        return Wait(why.reason, why.message, policy.idle)
+    wait = _about_live(seen.stable, seen, now, policy)
+    return Wait(why.reason, f"{why.message}; {wait.message}", wait.recheck)
+
+
+def _about_live(live: Version, seen: Observation, now: datetime, policy: Policy) -> Wait:
+    pods = seen.pods.get(live)
     if pods is None or not pods.settled or pods.ready < needed_replicas(seen):
         reason = pods.trouble.reason if pods and pods.trouble else "Updating"
-        return Wait(reason, _unready(wanted, pods, needed_replicas(seen)), policy.recheck)
+        return Wait(reason, _unready(live, pods, needed_replicas(seen)), policy.recheck)
     if seen.route is not None and not seen.route.confirmed:
         return Wait("RouteNotConfirmed", seen.route.problem, policy.recheck)
-    return Wait("UpToDate", f"{wanted} serves{_refused(seen)}", _until_next_drain(seen, now, policy))
+    return Wait("UpToDate", f"{live} serves", _until_next_drain(seen, now, policy))
 
 
 def needed_replicas(seen: Observation) -> int:
@@ -93,15 +108,22 @@ def floor_of(version: Version, seen: Observation) -> int:
     return max(1, min(pods.desired, scaling.maxReplicas) if scaling else pods.desired)
 
 
-def _retirable(seen: Observation, now: datetime) -> Version | None:
-    if seen.route is not None and not seen.route.confirmed:
-        return None
-    for block in seen.model.status.warm:
+def _tidying(seen: Observation, now: datetime, policy: Policy) -> Drain | Retire | None:
+    """What to do about a replaced version once no request goes to it: end its requests, then let its pods leave."""
+    for block in _unrouted(seen):
         version = Version.parse(block.version)
-        carries = seen.route.weights.get(version, 0) if seen.route else 0
-        if not carries and (block.warmUntil is None or datetime.fromisoformat(block.warmUntil) <= now):
-            return version
+        if block.warmUntil is None:
+            left = f"its pods leave in {policy.drain.total_seconds():g} s"
+            return Drain(version, policy.drain, "Unrouted", f"no request goes to {version} any more; {left}")
+        if datetime.fromisoformat(block.warmUntil) <= now:
+            return Retire(version, "Drained", f"{version} no longer serves and its time to drain is over")
     return None
+
+
+def _unrouted(seen: Observation) -> list[VersionStatus]:
+    if seen.route is None or not seen.route.confirmed:
+        return []
+    return [block for block in seen.model.status.warm if not seen.route.weights.get(Version.parse(block.version), 0)]
 
 
 def _patience(seen: Observation, now: datetime, policy: Policy) -> timedelta:

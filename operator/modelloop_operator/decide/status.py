@@ -21,6 +21,7 @@ from modelloop_operator.decide.decisions import (
     Adopt,
     Answer,
     Decision,
+    Drain,
     Forget,
     Promote,
     Refuse,
@@ -69,6 +70,8 @@ def _remember(seen: Observation, decision: Decision, now: datetime) -> MLModelSt
         case Adopt(version, reason):
             stable = VersionStatus(version=str(version), requestedWeight=100, since=stamp(now))
             return status.model_copy(update={"stable": stable, "history": _went_live(status, version, reason, now)})
+        case Drain(version, after):
+            return status.model_copy(update={"warm": [_drained(block, version, now + after) for block in status.warm]})
         case Retire(version):
             return status.model_copy(update={"warm": [b for b in status.warm if b.version != str(version)]})
         case Forget(versions):
@@ -98,11 +101,14 @@ def _without_candidate(seen: Observation, decision: Abandon | Refuse, now: datet
 def _promoted(status: MLModelStatus, decision: Promote, now: datetime) -> MLModelStatus:
     warm = list(status.warm)
     if status.stable is not None:
-        drained = stamp(now + decision.keep_warm)
-        warm.append(status.stable.model_copy(update={"since": stamp(now), "warmUntil": drained, "requestedWeight": 0}))
+        warm.append(status.stable.model_copy(update={"since": stamp(now), "requestedWeight": 0}))
     stable = VersionStatus(version=str(decision.version), requestedWeight=100, since=stamp(now))
     history = _went_live(status, decision.version, decision.reason, now)
     return status.model_copy(update={"stable": stable, "candidate": None, "warm": warm, "history": history})
+
+
+def _drained(block: VersionStatus, version: Version, end: datetime) -> VersionStatus:
+    return block.model_copy(update={"warmUntil": stamp(end)}) if block.version == str(version) else block
 
 
 def _went_live(status: MLModelStatus, version: Version, reason: str, now: datetime) -> list[HistoryEntry]:

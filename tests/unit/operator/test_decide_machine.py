@@ -80,6 +80,10 @@ class Operated(RuleBasedStateMachine):
         if isinstance(decision, Refuse):
             assert decision.version in self.broken
             self.refused[decision.version] = self.pin
+        if isinstance(decision, Retire):
+            end = next(block.warmUntil for block in self.status.warm if block.version == str(decision.version))
+            assert end is not None, f"{decision.version} had no time to drain"
+            assert end <= _text(self.now)
         if isinstance(decision, Retire | Abandon | Refuse):
             live = self.status.stable
             assert live is None or str(decision.version) != live.version, "what serves was taken down"
@@ -89,7 +93,7 @@ class Operated(RuleBasedStateMachine):
         blocks = [block for block in (self.status.stable, self.status.candidate, *self.status.warm) if block]
         wanted = [Version.parse(block.version) for block in blocks]
         assert len(set(wanted)) == len(wanted), "one version in two roles"
-        draining = [block for block in self.status.warm if block.warmUntil and block.warmUntil > _text(self.now)]
+        draining = [block for block in self.status.warm if not block.warmUntil or block.warmUntil > _text(self.now)]
         assert len(wanted) <= 3 + len(draining), "pods of a version that neither serves, comes nor drains"
         new = Pods(desired=2, ready=0, settled=False, reachable=0)
         self.pods = {version: self.pods.get(version, new) for version in wanted}

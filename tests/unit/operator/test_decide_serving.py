@@ -20,7 +20,7 @@ from fakes.seen import (
     starting,
 )
 from modelloop_core.versions import Version
-from modelloop_operator.decide.decisions import Abandon, Adopt, Promote, Refuse, Retire, Start, Wait
+from modelloop_operator.decide.decisions import Abandon, Adopt, Drain, Promote, Refuse, Retire, Start, Wait
 from modelloop_operator.decide.observation import Observation, Request, Trouble
 from modelloop_operator.decide.serving import decide, floor_of, needed_replicas
 
@@ -196,6 +196,10 @@ TIDYING = [
     pytest.param(1.0, routed("1.1.0"), Wait, id="a second before the drain ends it stays"),
     pytest.param(-9.0, routed("1.1.0", confirmed=False), Wait, id="while the gateway lags it stays"),
     pytest.param(-9.0, routed("1.0.0"), Wait, id="while a stale route still carries it, it stays"),
+    pytest.param(-9.0, None, Wait, id="while no route is seen it stays"),
+    pytest.param(None, routed("1.1.0"), Drain, id="its time to drain begins with the gateway's yes"),
+    pytest.param(None, routed("1.1.0", confirmed=False), Wait, id="and not before"),
+    pytest.param(None, routed("1.0.0"), Wait, id="and not while a stale route still carries it"),
 ]
 
 
@@ -207,7 +211,7 @@ def test_next_move(seen: Observation, kind: type, reason: str) -> None:
 
 
 @pytest.mark.parametrize(("ends_in", "route", "kind"), TIDYING)
-def test_pods_of_a_replaced_version_leave_after_their_drain(ends_in: float, route: Any, kind: type) -> None:
+def test_pods_of_a_replaced_version_leave_after_their_drain(ends_in: float | None, route: Any, kind: type) -> None:
     seen = observed(
         a_status("1.1.0", warm={"1.0.0": ends_in}),
         versions=("1.0.0", "1.1.0"),
@@ -216,7 +220,7 @@ def test_pods_of_a_replaced_version_leave_after_their_drain(ends_in: float, rout
     )
     move = decide(seen, NOW, POLICY)
     assert type(move) is kind
-    if isinstance(move, Retire):
+    if isinstance(move, Drain | Retire):
         assert move.version == Version(1, 0, 0)
 
 
@@ -238,6 +242,33 @@ def test_a_quiet_model_is_looked_at_again_when_the_next_drain_ends() -> None:
     move = decide(observed(status, **TWO, pods=pods, route=routed("1.1.0")), NOW, POLICY)
     assert isinstance(move, Wait)
     assert move.recheck == timedelta(seconds=12)
+
+
+TROUBLES = [
+    pytest.param({"catalog": OUT_OF_REACH, "versions": ()}, "StoreUnavailable", id="the registry is away"),
+    pytest.param({"spec": {"version": "9.9.9"}}, "VersionNotFound", id="the pin names what is not there"),
+]
+STATES = [
+    pytest.param(starting(1), routed("1.0.0"), "1 of 2 pods of 1.0.0 are ready", POLICY.recheck, id="pods are missing"),
+    pytest.param(ready(), routed("1.0.0", confirmed=False), "not taken up", POLICY.recheck, id="the gateway lags"),
+    pytest.param(ready(), routed("1.0.0"), "1.0.0 serves", timedelta(seconds=12), id="an older version drains"),
+]
+
+
+@pytest.mark.parametrize(("trouble", "reason"), TROUBLES)
+@pytest.mark.parametrize(("pods", "route", "said", "recheck"), STATES)
+def test_what_serves_is_looked_after_and_told_of_also_when_nothing_can_be_chosen(
+    trouble: dict[str, Any], reason: str, pods: Any, route: Any, said: str, recheck: timedelta
+) -> None:
+    seen = observed(
+        a_status("1.0.0", warm={"0.9.0": 12}), pods={"1.0.0": pods, "0.9.0": ready()}, route=route, **trouble
+    )
+    move = decide(seen, NOW, POLICY)
+    assert isinstance(move, Wait)
+    assert (move.reason, move.recheck) == (reason, recheck)
+    assert said in move.message
+    first = {"StoreUnavailable": "cannot read", "VersionNotFound": "9.9.9"}[reason]
+    assert move.message.startswith(first)
 
 
 def test_a_quiet_model_without_drains_is_looked_at_again_after_the_idle_time() -> None:

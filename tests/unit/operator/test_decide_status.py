@@ -16,6 +16,7 @@ from modelloop_operator.decide.decisions import (
     Adopt,
     Answer,
     Decision,
+    Drain,
     Forget,
     Promote,
     Refuse,
@@ -54,13 +55,13 @@ EFFECTS = [
     ),
     pytest.param(
         TRYING,
-        Promote(NEXT, KEEP, "CandidateReady", "…"),
+        Promote(NEXT, "CandidateReady", "…"),
         ("1.1.0", None, ["1.0.0"]),
         id="a promotion keeps the old",
     ),
     pytest.param(
         observed(a_status(None, "1.0.0")),
-        Promote(ONE, KEEP, "FirstVersion", "…"),
+        Promote(ONE, "FirstVersion", "…"),
         ("1.0.0", None, []),
         id="a first promotion has no old one",
     ),
@@ -81,9 +82,15 @@ def test_roles_after(seen: Observation, decision: Decision, roles: tuple[str | N
     assert versions(settle(seen, decision)) == roles
 
 
-def test_a_promotion_dates_the_drain_and_the_history() -> None:
-    after = settle(TRYING, Promote(NEXT, KEEP, "CandidateReady", "…"))
-    assert after.warm[0].warmUntil == stamp(30)
+def test_a_drain_dates_the_end_of_that_version_only() -> None:
+    seen = observed(a_status("1.2.0", warm={"1.1.0": None, "1.0.0": None}))
+    warm = settle(seen, Drain(ONE, KEEP, "Unrouted", "…")).warm
+    assert [(block.version, block.warmUntil) for block in warm] == [("1.1.0", None), ("1.0.0", stamp(30))]
+
+
+def test_a_promotion_dates_the_history_and_not_yet_the_drain() -> None:
+    after = settle(TRYING, Promote(NEXT, "CandidateReady", "…"))
+    assert after.warm[0].warmUntil is None
     assert after.warm[0].requestedWeight == 0
     assert after.stable is not None
     assert (after.stable.requestedWeight, after.stable.since) == (100, stamp())
@@ -92,13 +99,13 @@ def test_a_promotion_dates_the_drain_and_the_history() -> None:
 
 def test_a_second_promotion_ends_the_first_one_in_the_history() -> None:
     seen = observed(a_status("1.0.0", "1.1.0", history=["1.0.0"]))
-    history = settle(seen, Promote(NEXT, KEEP, "CandidateReady", "…")).history
+    history = settle(seen, Promote(NEXT, "CandidateReady", "…")).history
     assert [(entry.version, entry.until) for entry in history] == [("1.0.0", stamp()), ("1.1.0", None)]
 
 
 def test_the_history_keeps_the_last_ten() -> None:
     old = [f"0.{number}.0" for number in range(HISTORY_LENGTH)]
-    history = settle(observed(a_status("0.9.0", "1.1.0", history=old)), Promote(NEXT, KEEP, "X", "…")).history
+    history = settle(observed(a_status("0.9.0", "1.1.0", history=old)), Promote(NEXT, "X", "…")).history
     assert [entry.version for entry in history] == [*old[1:], "1.1.0"]
 
 
@@ -319,6 +326,7 @@ def test_a_transition_time_moves_only_with_the_status_it_dates() -> None:
     "decision",
     [
         pytest.param(Answer("7", "refresh", True, False, "Refreshed", "…"), id="an answer"),
+        pytest.param(Drain(Version(0, 9, 0), KEEP, "Unrouted", "…"), id="a drain that begins"),
         pytest.param(Retire(Version(0, 9, 0), "Drained", "…"), id="a drain that ended"),
         pytest.param(Forget((Version(0, 9, 0),), "PinMoved", "…"), id="a failure that was forgiven"),
     ],

@@ -12,6 +12,7 @@ from fakes.cluster import EVERYTHING, Events, FakeCluster
 from fakes.operator import KEY, RESYNC_SECONDS, Life, Stage
 from fakes.stories import (
     MODEL,
+    SETTLED_SECONDS,
     check_killed_after_any_write,
     publish,
     run,
@@ -307,6 +308,25 @@ def test_without_the_gateway_api_the_service_carries_the_traffic_and_the_conditi
         assert stage.cluster.of(HTTP_ROUTE) == {}
 
     run(tmp_path, story, Events.IMMEDIATE, served=WITHOUT_GATEWAY)
+
+
+def test_the_time_to_drain_counts_from_the_gateways_yes_and_not_from_the_decision(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(SETTLED_SECONDS)
+        stage.controllers.gateway_answers = False
+        publish(stage.folder, "1.1.0")
+        await stage.wait(SETTLED_SECONDS)
+        assert summary(stage.cluster)["roles"]["stable"] == "1.1.0"
+        assert stage.life.policy.drain.total_seconds() < SETTLED_SECONDS
+        stage.controllers.gateway_answers = True
+        await stage.wait(3)
+        assert "churn-v1-0-0" in stage.cluster.of(DEPLOYMENT)
+        await stage.wait(stage.life.policy.drain.total_seconds())
+        assert "churn-v1-0-0" not in stage.cluster.of(DEPLOYMENT)
+
+    run(tmp_path, story, Events.IMMEDIATE)
 
 
 def failed_pod(model: str, version: str) -> Object:
