@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,6 +123,13 @@ class Registry:
             self.store.create(event.key, event.to_json())
         except AlreadyExists:
             return
+
+    def record_missing(self, events: Iterable[HistoryEvent]) -> None:
+        """Append those of `events` that the history lacks, in their order."""
+        known = {info.key for info in self.store.list(HISTORY_PREFIX)}
+        for event in events:
+            if event.key not in known:
+                self.record(event)
 
     def history(self) -> tuple[HistoryEvent, ...]:
         """All events, oldest first; each is read from the store once."""

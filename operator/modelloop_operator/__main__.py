@@ -31,6 +31,7 @@ from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.credentials import Credentials, Keys
 from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.cluster.kubernetes_api import KubernetesApi
+from modelloop_operator.cluster.lanes import Lanes
 from modelloop_operator.cluster.lease import LeaderElection, LeadershipLost
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
@@ -79,6 +80,7 @@ class Operator:
         self.catalogs = Catalogs(
             credentials,
             open_registry,
+            Lanes(time.monotonic),
             on_change=self.queue.add,
             clock=time.monotonic,
             poll_seconds=settings.registry_poll_seconds,

@@ -68,7 +68,7 @@ class Reconciler:
         decision = decide(seen, self.now(), self.policy)
         model = await self._commit(seen, decision)
         seconds = await self._act(key, seen, model, decision)
-        await self.chronicle.write(model, self.observer.identity(model))
+        self.chronicle.write(model, self.observer.identity(model))
         return seconds
 
     async def _commit(self, seen: Observation, decision: Decision) -> MLModel:

@@ -86,6 +86,7 @@ def test_history_is_kept_in_the_store(registry: Registry, place: Any) -> None:
     )
     registry.record(promoted)
     registry.record(promoted)
+    registry.record_missing([promoted])
     assert [event.event.value for event in Registry(place.store).history()] == ["promoted", "registered"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from fakes.cluster import Crashed, FakeCluster
 from fakes.controllers import Controllers
 from fakes.seen import NOW
+from fakes.virtual_time import Inline
 from modelloop_core.api.spec import Registry as RegistryRef
 from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
@@ -25,6 +27,7 @@ from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.credentials import Credentials, Keys
 from modelloop_operator.cluster.kinds import CHILD_KINDS, MLMODEL, OPTIONAL_CHILD_KINDS, Kind
+from modelloop_operator.cluster.lanes import Endpoint, Lanes
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
@@ -41,6 +44,7 @@ INSTALLATION = Installation("localhost/modelloop/runtime:dev")
 RESYNC_SECONDS = 10.0
 POLL_SECONDS = 5.0
 STEP_SECONDS = 1.0
+WORKERS = 8
 KEY = ("shop", "churn")
 
 
@@ -54,6 +58,7 @@ class Life:
     policy: Policy = field(default_factory=lambda: Policy(drain=timedelta(seconds=5)))
 
     def __post_init__(self) -> None:
+        self.threads_of: Callable[[Endpoint], Executor] = lambda _: Inline(max_workers=1)
         self.open: Callable[[RegistryRef, Keys], Registry] = self._open
         self.cache = Cache()
         self.queue: WorkQueue[Key] = WorkQueue(self.clock)
@@ -62,6 +67,7 @@ class Life:
         self.catalogs = Catalogs(
             credentials,
             lambda ref, keys: self.open(ref, keys),
+            Lanes(self.clock, lambda endpoint: self.threads_of(endpoint)),
             on_change=self.queue.add,
             clock=self.clock,
             poll_seconds=POLL_SECONDS,
@@ -80,9 +86,13 @@ class Life:
         repair = resync_forever(
             self.cluster, self.cache, self._kinds(), namespaces=(), dirty=self.queue.add, seconds=RESYNC_SECONDS
         )
-        async with asyncio.TaskGroup() as tasks:
-            for work in (repair, self.catalogs.poll(), self.loop.work()):
-                tasks.create_task(work)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (repair, self.catalogs.poll(), *(self.loop.work() for _ in range(WORKERS))):
+                    tasks.create_task(work)
+        finally:
+            self.catalogs.stop()
+            self.reconciler.chronicle.stop()
 
     def _kinds(self) -> list[Kind]:
         return [kind for kind in (MLMODEL, *CHILD_KINDS, *OPTIONAL_CHILD_KINDS) if kind in self.cluster.served]

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Inline(ThreadPoolExecutor):
+class Inline(ThreadPoolExecutor):
+    """An executor whose work is done when it is handed in."""
+
     def submit(self, act: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         done: Future[Any] = Future()
         try:
@@ -22,6 +24,25 @@ class _Inline(ThreadPoolExecutor):
         except Exception as error:  # noqa: BLE001 - an executor hands every exception to its caller
             done.set_exception(error)
         return done
+
+
+class Silent(ThreadPoolExecutor):
+    """Threads of a store that accepts requests and answers when it is told to, or never."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)
+        self._asked: list[Callable[[], None]] = []
+
+    def submit(self, act: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        answer: Future[Any] = Future()
+        self._asked.append(lambda: answer.set_result(act(*arguments, **named)))
+        return answer
+
+    def answer(self) -> None:
+        """Do all that was asked for."""
+        asked, self._asked = self._asked, []
+        for act in asked:
+            act()
 
 
 class _Jumping(selectors.SelectSelector):
@@ -42,7 +63,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
-        self.set_default_executor(_Inline(max_workers=1))
+        self.set_default_executor(Inline(max_workers=1))
 
     def time(self) -> float:
         """Virtual seconds."""

@@ -12,11 +12,19 @@ from modelloop_core.api import REQUEST_ANNOTATION, MLModel
 from modelloop_core.history import Identity
 from modelloop_core.versions import InvalidVersion, Version, VersionRange
 from modelloop_operator.cluster.cache import Cache, Key
-from modelloop_operator.cluster.catalogs import Catalogs, Source
+from modelloop_operator.cluster.catalogs import PENDING, Catalogs, Source
 from modelloop_operator.cluster.facts import Child, DeploymentFacts, RouteFacts, ServiceFacts
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
-from modelloop_operator.decide.observation import Capabilities, CatalogUnknown, Observation, Pods, Request, Route
+from modelloop_operator.decide.observation import (
+    Capabilities,
+    Catalog,
+    CatalogUnknown,
+    Observation,
+    Pods,
+    Request,
+    Route,
+)
 from modelloop_operator.naming import versioned_name
 
 
@@ -46,16 +54,17 @@ class Observer:
             return None
         model = parse(body)
         request, problem = _request(model)
-        fresh = request is not None and _unanswered(model, request)
+        unanswered = request.id if request is not None and _unanswered(model, request) else ""
         source = (model.metadata.namespace, model.spec.registry)
         mine = [
             child for child in self.cache.children(key) if child.owner_uid == model.metadata.uid and not child.deleting
         ]
-        catalog = await self.catalogs.catalog(key, source, fresh=fresh)
-        last_live = await self._last_live(model, source)
+        catalog = await self.catalogs.catalog(key, source, request=unanswered)
+        last_live = await self._last_live(key, model, source) if isinstance(catalog, Catalog) else None
         if isinstance(last_live, CatalogUnknown):
-            # A registry that could not be read at all has said why in its own words.
-            catalog, last_live = catalog if isinstance(catalog, CatalogUnknown) else last_live, None
+            catalog, last_live = last_live, None
+        if isinstance(catalog, CatalogUnknown) and catalog.reason == PENDING:
+            request = None  # to be answered by what the read finds
         return Observation(
             model=model,
             catalog=catalog,
@@ -90,10 +99,10 @@ class Observer:
             return known
         return Capabilities(known.gateway_api, known.envoy_gateway, await self.prober.gpu_nodes())
 
-    async def _last_live(self, model: MLModel, source: Source) -> Version | CatalogUnknown | None:
+    async def _last_live(self, key: Key, model: MLModel, source: Source) -> Version | CatalogUnknown | None:
         if model.status.stable is not None or model.status.candidate is not None:
             return None
-        return await self.catalogs.last_live(source, self.identity(model))
+        return await self.catalogs.last_live(key, source, self.identity(model))
 
 
 def parse(body: Object) -> MLModel:

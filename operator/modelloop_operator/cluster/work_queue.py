@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -99,7 +100,7 @@ class WorkQueue(Generic[K]):
     async def _wait(self) -> None:
         self._changed.clear()
         timeout = max(0.0, self._due[0][0] - self._clock()) if self._due else None
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            return
+        # Not wait_for: before Python 3.12 it drops a cancellation that meets a change, and the worker would go on.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()

@@ -11,7 +11,7 @@ import pytest
 
 from fakes.cluster import FakeCluster
 from fakes.seen import NOW
-from fakes.virtual_time import run_virtually
+from fakes.virtual_time import Inline, Silent, run_virtually
 from modelloop_core.api.spec import Registry as RegistryRef
 from modelloop_core.feature_schema import Task
 from modelloop_core.history import EventKind, HistoryEvent, Identity
@@ -19,13 +19,16 @@ from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
 from modelloop_core.storage.port import AccessDenied, NotFound, StoreError, Unavailable
 from modelloop_core.versions import Version
-from modelloop_operator.cluster.catalogs import Catalogs
+from modelloop_operator.cluster.catalogs import PENDING, Catalogs
 from modelloop_operator.cluster.credentials import Credentials, Keys
+from modelloop_operator.cluster.lanes import Endpoint, Lanes
 from modelloop_operator.decide.observation import Catalog, CatalogUnknown
 from support.versions import a_version
 
 REF = RegistryRef(uri="s3://models/churn")
 OTHER = RegistryRef(uri="s3://models/fraud")
+SILENT: Endpoint = ("http://silent", None)
+ON_SILENT = ("shop", RegistryRef(uri="s3://models/churn", endpoint="http://silent"))
 KEY, SECOND = ("shop", "churn"), ("shop", "second")
 HERE = ("shop", REF)
 ME = Identity(cluster="test", namespace="shop", name="churn", uid="uid-1")
@@ -41,9 +44,12 @@ class World:
         self.changed: list[Any] = []
         self.failure: StoreError | None = None
         self.cluster = FakeCluster()
+        self.silent = Silent()
+        self.clock = clock
         self.catalogs = Catalogs(
             Credentials(self.cluster, clock=clock),
             self._open,
+            Lanes(clock, lambda endpoint: self.silent if endpoint == SILENT else Inline(max_workers=1)),
             on_change=self.changed.append,
             clock=clock,
             poll_seconds=POLL_SECONDS,
@@ -119,7 +125,7 @@ def test_a_version_that_was_removed_is_gone(tmp_path: Path) -> None:
         store = world.registry().store
         for found in list(store.list("versions/1.1.0/")):
             store.delete(found.key)
-        assert numbers(await world.catalogs.catalog(KEY, HERE, fresh=True)) == ["1.0.0"]
+        assert numbers(await world.catalogs.catalog(KEY, HERE, request="1")) == ["1.0.0"]
 
     play(tmp_path, story)
 
@@ -241,10 +247,11 @@ def promoted(version: str, second: int, identity: Identity = ME) -> HistoryEvent
 
 def test_the_last_promotion_of_this_mlmodel_is_what_was_live(tmp_path: Path) -> None:
     async def story(world: World) -> None:
+        world.publish("1.0.0")
         namesake = ME.model_copy(update={"uid": "uid-0"})
         for event in (promoted("1.0.0", 1), promoted("1.1.0", 2), promoted("1.2.0", 3, namesake)):
-            await world.catalogs.record(HERE, event)
-        assert await world.catalogs.last_live(HERE, ME) == Version(1, 1, 0)
+            await world.catalogs.record(HERE, [event])
+        assert await world.catalogs.last_live(KEY, HERE, ME) == Version(1, 1, 0)
 
     play(tmp_path, story)
 
@@ -252,7 +259,7 @@ def test_the_last_promotion_of_this_mlmodel_is_what_was_live(tmp_path: Path) -> 
 def test_without_a_promotion_nothing_was_live(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.publish("1.0.0")
-        assert await world.catalogs.last_live(HERE, ME) is None
+        assert await world.catalogs.last_live(KEY, HERE, ME) is None
 
     play(tmp_path, story)
 
@@ -260,7 +267,7 @@ def test_without_a_promotion_nothing_was_live(tmp_path: Path) -> None:
 def test_a_history_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.failure = Unavailable("timed out")
-        found = await world.catalogs.last_live(HERE, ME)
+        found = await world.catalogs.last_live(KEY, HERE, ME)
         assert isinstance(found, CatalogUnknown)
         assert found.reason == "HistoryUnreadable"
         assert "timed out" in found.message
@@ -270,8 +277,101 @@ def test_a_history_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: P
 
 def test_the_same_event_twice_is_one(tmp_path: Path) -> None:
     async def story(world: World) -> None:
+        world.publish("1.0.0")
         for _ in range(2):
-            await world.catalogs.record(HERE, promoted("1.0.0", 1))
-        assert len(world.registry().history()) == 1
+            await world.catalogs.record(HERE, [promoted("1.0.0", 1)])
+        assert [event.event for event in world.registry().history()].count(EventKind.PROMOTED) == 1
+
+    play(tmp_path, story)
+
+
+def reason(found: object) -> str:
+    assert isinstance(found, CatalogUnknown), found
+    return found.reason
+
+
+def test_a_store_that_does_not_answer_is_waited_for_once_and_not_by_each_of_its_mlmodels(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        sources = [("shop", RegistryRef(uri=f"s3://models/{n}", endpoint="http://silent")) for n in range(100)]
+        for n, source in enumerate(sources):
+            assert reason(await world.catalogs.catalog(("shop", str(n)), source)) == PENDING
+        assert world.clock() < 5
+
+    play(tmp_path, story)
+
+
+def test_a_store_that_does_not_answer_holds_no_other(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.publish("1.0.0")
+        silent = asyncio.create_task(world.catalogs.catalog(SECOND, ON_SILENT))
+        assert numbers(await world.catalogs.catalog(KEY, HERE)) == ["1.0.0"]
+        assert not silent.done()
+        assert world.clock() == 0
+        await silent
+        world.publish("1.1.0")
+        await polling(world, 2 * POLL_SECONDS)
+        assert world.changed == [KEY]
+
+    play(tmp_path, story)
+
+
+def test_what_still_waits_says_on_what_and_is_woken_by_the_answer(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.publish("1.0.0")
+        found = await world.catalogs.catalog(KEY, ON_SILENT)
+        assert isinstance(found, CatalogUnknown)
+        assert (
+            "s3://models/churn at http://silent with the operator's own identity is still being read" in found.message
+        )
+        assert world.changed == []
+        world.silent.answer()
+        await asyncio.sleep(1)
+        assert world.changed == [KEY]
+        assert numbers(await world.catalogs.catalog(KEY, ON_SILENT)) == ["1.0.0"]
+
+    play(tmp_path, story)
+
+
+def test_a_request_is_obeyed_by_one_read_that_began_after_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.catalogs.catalog(KEY, ON_SILENT)
+        world.publish("1.0.0")
+        assert reason(await world.catalogs.catalog(KEY, ON_SILENT, request="1")) == PENDING
+        world.silent.answer()
+        await asyncio.sleep(1)
+        assert reason(await world.catalogs.catalog(KEY, ON_SILENT, request="1")) == PENDING
+        world.publish("1.1.0")
+        world.silent.answer()
+        await asyncio.sleep(1)
+        assert numbers(await world.catalogs.catalog(KEY, ON_SILENT, request="1")) == ["1.0.0", "1.1.0"]
+        world.publish("1.2.0")
+        assert numbers(await world.catalogs.catalog(KEY, ON_SILENT, request="1")) == ["1.0.0", "1.1.0"]
+        assert len(world.opened) == 2
+
+    play(tmp_path, story)
+
+
+def test_a_request_of_one_mlmodel_wakes_the_others_of_its_registry(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.publish("1.0.0")
+        for key in (KEY, SECOND):
+            await world.catalogs.catalog(key, HERE)
+        world.publish("1.1.0")
+        await world.catalogs.catalog(KEY, HERE, request="1")
+        assert SECOND in world.changed
+
+    play(tmp_path, story)
+
+
+def test_a_history_that_does_not_come_is_not_taken_for_an_empty_one_and_wakes_when_it_does(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.publish("1.0.0")
+        world.registry().record(promoted("1.0.0", 1))
+        assert reason(await world.catalogs.last_live(KEY, ON_SILENT, ME)) == PENDING
+        world.silent.answer()
+        await asyncio.sleep(1)
+        assert world.changed == [KEY]
+        assert await world.catalogs.last_live(KEY, ON_SILENT, ME) == Version(1, 0, 0)
+        assert reason(await world.catalogs.last_live(KEY, ON_SILENT, ME)) == PENDING, "what was live may have changed"
 
     play(tmp_path, story)

@@ -20,6 +20,7 @@ from fakes.stories import (
     served_replaced_and_deleted,
     summary,
 )
+from fakes.virtual_time import Inline, Silent
 from modelloop_core.history import HistoryEvent
 from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
@@ -422,5 +423,48 @@ def test_an_mlmodel_whose_registry_lets_nobody_in_says_so_and_not_that_its_statu
         stage.cluster.put(MLMODEL, MODEL)
         await stage.wait(20)
         assert summary(stage.cluster)["conditions"]["Stalled"][1] == "AccessDenied"
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_store_that_never_answers_keeps_no_mlmodel_of_another_store_waiting(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        stage.life.threads_of = lambda endpoint: Silent() if endpoint[0] else Inline(max_workers=1)
+        for n in range(100):
+            registry = {"uri": f"s3://models/{n}", "endpoint": "http://silent"}
+            meta = {"name": f"silent-{n}", "namespace": "shop"}
+            stage.cluster.put(MLMODEL, {**MODEL, "metadata": meta, "spec": {**MODEL["spec"], "registry": registry}})
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(15)
+        models = stage.cluster.of(MLMODEL)
+        assert models["churn"]["status"]["phase"] == "Serving"
+        waiting = {conditions_of(model)["Reconciling"] for name, model in models.items() if name != "churn"}
+        assert waiting == {("True", "RegistryPending")}
+        publish(stage.folder, "1.1.0")
+        await stage.wait(30)
+        assert stage.cluster.of(MLMODEL)["churn"]["status"]["stable"]["version"] == "1.1.0"
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def conditions_of(model: Object) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c["status"], c["reason"]) for c in model["status"]["conditions"]}
+
+
+def test_a_request_is_answered_by_what_the_registry_says_and_not_by_its_silence(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        silent = Silent()
+        publish(stage.folder, "1.0.0")
+        stage.life.threads_of = lambda endpoint: silent
+        asked = {**MODEL["metadata"], "annotations": {"modelloop.dev/request": '{"id": "7", "verb": "refresh"}'}}
+        stage.cluster.put(MLMODEL, {**MODEL, "metadata": asked})
+        await stage.wait(10)
+        assert "handledRequest" not in stage.cluster.of(MLMODEL)["churn"]["status"]
+        for _ in range(10):
+            silent.answer()
+            await stage.wait(2)
+        answer = stage.cluster.of(MLMODEL)["churn"]["status"]["handledRequest"]
+        assert (answer["outcome"], answer["message"]) == ("Done", "the registry was read: 1 versions")
 
     run(tmp_path, story, Events.IMMEDIATE)

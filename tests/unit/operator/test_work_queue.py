@@ -186,3 +186,19 @@ def test_every_key_reaches_one_of_several_workers() -> None:
         assert set(seen) == set(range(10))
 
     run_virtually(story)
+
+
+def test_workers_that_are_cancelled_while_the_queue_changes_end() -> None:
+    async def story(clock: Callable[[], float]) -> None:
+        queue: WorkQueue[str] = WorkQueue(clock)
+        queue.add_after("a", 3600)
+        workers = [asyncio.create_task(queue.take()) for _ in range(3)]
+        await asyncio.sleep(1)
+        queue.done("b")
+        await asyncio.sleep(0)
+        for worker in workers:
+            worker.cancel()
+        done, _ = await asyncio.wait(workers, timeout=60)
+        assert done == set(workers)
+
+    run_virtually(story)
