@@ -29,7 +29,8 @@ class Here:
 
     def run(self, command: tuple[str, ...]) -> int:
         """Its output goes where ours goes."""
-        return subprocess.run(command, check=False).returncode
+        # Not `run`: that kills a command whose wait is interrupted, and tests could not clear up after themselves.
+        return subprocess.Popen(command).wait()
 
     def down(self, cluster: str) -> str:
         """Only if it is this run's."""

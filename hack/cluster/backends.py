@@ -75,7 +75,7 @@ class Local:
         if self.profile.runs_pods:
             found |= {
                 "MODELLOOP_GATEWAY_URL": gateway.url(self.profile.address),
-                **_store(object_store.access(self.profile)),
+                **object_store.access(self.profile).environment(),
             }
         return found
 
@@ -149,13 +149,3 @@ def _external() -> External | None:
     context, kubeconfig = os.environ.get("MODELLOOP_CONTEXT"), os.environ.get("KUBECONFIG")
     ours = {profile.context for profile in PROFILES.values()} | {kind.CONTEXT}
     return External(Path(kubeconfig), context) if context and kubeconfig and context not in ours else None
-
-
-def _store(access: object_store.Access) -> dict[str, str]:
-    return {
-        "MODELLOOP_S3_ENDPOINT": access.endpoint,
-        "MODELLOOP_S3_BUCKET": object_store.BUCKET,
-        "AWS_ACCESS_KEY_ID": access.access_key,
-        "AWS_SECRET_ACCESS_KEY": access.secret_key,
-        "AWS_REGION": object_store.REGION,
-    }

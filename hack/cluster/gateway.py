@@ -26,6 +26,9 @@ def chart() -> Path:
     if not (target / "values.yaml").exists():
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source / "charts/gateway-helm", target, copy_function=shutil.copyfile)
+        # Folders keep the module cache's mode, which forbids everybody but root to write the values.
+        for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+            folder.chmod(0o755)
         values = (target / "values.tmpl.yaml").read_text()
         filled = values.replace("${GatewayImage}", IMAGE).replace("${GatewayImagePullPolicy}", "IfNotPresent")
         write(target / "values.yaml", filled)

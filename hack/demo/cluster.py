@@ -40,6 +40,11 @@ class Cluster:
             raise DemoFailed(f"no cluster: {done.stderr.strip()}; `make cluster` brings one up")
         return cls(json.loads(done.stdout))
 
+    @property
+    def pod_endpoint(self) -> str:
+        """Where pods reach the object store; on kind that is not where this machine does."""
+        return self.environment.get("MODELLOOP_S3_POD_ENDPOINT") or self["MODELLOOP_S3_ENDPOINT"]
+
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """What kubectl printed (with its errors when not checked)."""
         return self._run("kubectl", "--context", self["MODELLOOP_CONTEXT"], *arguments, stdin=stdin, check=check)

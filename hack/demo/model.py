@@ -43,7 +43,7 @@ class Model:
         """The example's manifest with this cluster's addresses."""
         manifest: Object = yaml.safe_load((ROOT / EXAMPLE).read_text())
         manifest["metadata"]["namespace"] = NAMESPACE
-        manifest["spec"]["registry"] |= {"uri": self.registry_uri, "endpoint": self.cluster["MODELLOOP_S3_ENDPOINT"]}
+        manifest["spec"]["registry"] |= {"uri": self.registry_uri, "endpoint": self.cluster.pod_endpoint}
         return manifest
 
     def surroundings(self) -> tuple[Object, Object]:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,12 @@ from hack.cluster import owner, processes
 from hack.cluster.owner import Claim, Owner
 from hack.cluster.profiles import ClusterError, Home
 
-
-@dataclass(frozen=True)
-class Folder(Home):
-    """A home in a folder of the test's own."""
-
-    folder: Path
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "run"
+from support.cluster_home import FolderHome
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    found = Folder("node", tmp_path)
+    found = FolderHome("node", tmp_path)
     found.state.mkdir()
     yield found
     owner.dismiss_watcher(found)

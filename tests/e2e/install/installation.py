@@ -77,7 +77,7 @@ class Installation:
         spec = {
             "registry": {
                 "uri": self.registry,
-                "endpoint": self.machine.environment["MODELLOOP_S3_ENDPOINT"],
+                "endpoint": self.machine.pod_endpoint,
                 "secretName": "store",
             },
             "serving": {"replicas": 1, "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},

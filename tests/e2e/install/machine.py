@@ -24,6 +24,11 @@ class Machine:
 
     environment: Mapping[str, str]
 
+    @property
+    def pod_endpoint(self) -> str:
+        """Where pods reach the object store; on kind that is not where this machine does."""
+        return self.environment.get("MODELLOOP_S3_POD_ENDPOINT") or self.environment["MODELLOOP_S3_ENDPOINT"]
+
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """What kubectl printed."""
         context = ("--context", self.environment["MODELLOOP_CONTEXT"])

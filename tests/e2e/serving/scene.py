@@ -60,12 +60,11 @@ class Scene:
 
     def apply(self, **serving: Any) -> None:
         """Apply the MLModel with these serving fields."""
-        access = self.installation.machine.environment
         requests = {"requests": {"cpu": "50m", "memory": "128Mi"}}
         spec = {
             "registry": {
                 "uri": self.installation.registry,
-                "endpoint": access["MODELLOOP_S3_ENDPOINT"],
+                "endpoint": self.installation.machine.pod_endpoint,
                 "secretName": "store",
             },
             "serving": {"replicas": 2, "resources": requests, **serving},
