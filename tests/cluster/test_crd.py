@@ -18,6 +18,8 @@ MINIMAL: dict[str, Any] = {
     "spec": {"registry": {"uri": "s3://models/churn"}},
 }
 EDGE = {"parentRefs": [{"name": "edge"}]}
+EDGE_LISTENER = {"name": "edge", "sectionName": "https"}
+SCRATCH = {"name": "a", "source": {"emptyDir": {}}}
 MANY = {f"k{number}": "v" for number in range(33)}
 
 
@@ -39,12 +41,26 @@ REFUSED = [
         "spec.registry.uri", "s3://a/" + "b" * 600, "spec.registry.uri", "may not be more than 512", id="a long address"
     ),
     wrong("spec.registry.endpoint", "minio:9000", "spec.registry.endpoint", "should match", id="no http"),
+    wrong("spec.registry.uri", "s3://models/../x", "spec.registry.uri", "should match", id="an address that goes up"),
+    wrong(
+        "spec.registry.endpoint",
+        "http://minio:99999",
+        "spec.registry.endpoint",
+        "from 1 to 65535",
+        id="a port that is none",
+    ),
+    wrong("spec.registry.endpoint", "http://-", "spec.registry.endpoint", "should match", id="a host that is none"),
+    wrong("spec.registry.region", "eu-", "spec.registry.region", "should match", id="a region that ends in a dash"),
     wrong("spec.registry.region", "EU", "spec.registry.region", "should match", id="a region in capitals"),
     wrong("spec.registry.secretName", "", "spec.registry.secretName", "at least 1 chars", id="an empty Secret name"),
     wrong("spec.registry.caSecretName", "ca", "spec.registry", "needs an https:// endpoint", id="a CA without https"),
     wrong("spec.version", "latest", "spec.version", "a version ('1.2.3') or a range", id="a version that is a word"),
     wrong("spec.version", "", "spec.version", "at least 1 chars", id="an empty version"),
     wrong("spec.version", "^1.2.3.4", "spec.version", "or a range", id="a version of four numbers"),
+    *(
+        wrong("spec.version", text, "spec.version", "a version ('1.2.3') or a range", id=f"a version {text}")
+        for text in ("01.2.3", "1.x.3", "^1.0.0-rc.1", "1.2.3 ^1", ">=1<2", "1.0.0-rc-")
+    ),
     wrong("spec.task", "clustering", "spec.task", 'supported values: "binary", "multiclass", "regression"', id="task"),
     wrong("spec.serving.replicas", 0, "spec.serving.replicas", "greater than or equal to 1", id="no replicas"),
     wrong("spec.serving.replicas", 1001, "spec.serving.replicas", "less than or equal to 1000", id="1001 replicas"),
@@ -92,11 +108,65 @@ REFUSED = [
         "should match",
         id="an amount in words",
     ),
+    wrong(
+        "spec.serving.resources",
+        {"requests": {"memory": "4Gi"}, "limits": {"memory": "1024Mi"}},
+        "spec.serving.resources",
+        "a request must not be greater than the limit of the same resource",
+        id="a request above its limit",
+    ),
+    wrong(
+        "spec.serving.resources",
+        {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}},
+        "spec.serving.resources",
+        "a request must not be greater than the limit",
+        id="a request above its limit, as a number",
+    ),
+    wrong(
+        "spec.serving.resources",
+        {"requests": {"nvidia.com/gpu": 2}},
+        "spec.serving.resources",
+        "without a limit of the same amount",
+        id="GPUs without a limit",
+    ),
+    wrong(
+        "spec.serving.resources.limits",
+        {"gpu": 1},
+        "spec.serving.resources.limits",
+        "has a domain before its name",
+        id="a resource that Kubernetes does not know",
+    ),
+    wrong(
+        "spec.serving.resources.requests",
+        {"cpu": -1},
+        "spec.serving.resources.requests",
+        "must not be negative",
+        id="a negative amount",
+    ),
+    wrong(
+        "spec.serving",
+        {"autoscaling": {"maxReplicas": 3}, "resources": {"limits": {"memory": "2Gi"}}},
+        "spec.serving",
+        "autoscaling needs resources.requests.cpu",
+        id="autoscaling with a limit alone",
+    ),
+    wrong(
+        "spec.serving",
+        {"device": "cuda", "resources": {"limits": {"nvidia.com/gpu": 0}}},
+        "spec.serving",
+        "device cuda needs a GPU",
+        id="cuda without a GPU",
+    ),
+    wrong("spec.serving.image", "Predictor:7", "spec.serving.image", "should match", id="an image in capitals"),
+    wrong("spec.serving.image", "a/b:", "spec.serving.image", "should match", id="an image with an empty tag"),
     wrong("spec.serving.image", "my image", "spec.serving.image", "should match", id="an image with a blank"),
     wrong("spec.serving.device", "tpu", "spec.serving.device", 'supported values: "cpu", "cuda"', id="a TPU"),
     wrong("spec.serving.timeout", "1 s", "spec.serving.timeout", "should match", id="a duration with a blank"),
     wrong("spec.serving.timeout", "5", "spec.serving.timeout", "should match", id="a duration without a unit"),
-    wrong("spec.serving.timeout", "0s", "spec.serving", "timeout", id="no time at all"),
+    wrong("spec.serving.timeout", "0s", "spec.serving.timeout", "longer than zero", id="no time at all"),
+    wrong("spec.serving.timeout", "1h1ms", "spec.serving.timeout", "at most 1h", id="a duration above an hour"),
+    wrong("spec.serving.timeout", "1d", "spec.serving.timeout", "at most 1h", id="a day"),
+    wrong("spec.serving.timeout", "999999999h", "spec.serving.timeout", "at most 1h", id="114,000 years"),
     wrong("spec.serving.entityKey", "user id", "spec.serving.entityKey", "should match", id="a key with a blank"),
     wrong("spec.serving.entityKey", "features", "spec.serving", "entityKey", id="a key of requests"),
     wrong(
@@ -135,6 +205,40 @@ REFUSED = [
         id="a relative mount path",
     ),
     wrong(
+        "spec.serving.pod.env",
+        [{"name": "A", "valueFrom": {}}],
+        "spec.serving.pod.env[0].valueFrom",
+        "at least 1",
+        id="a variable from nowhere",
+    ),
+    *(
+        wrong(
+            "spec.serving.pod.volumes",
+            [{**SCRATCH, "mountPath": path}],
+            "spec.serving.pod.volumes[0].mountPath",
+            "one that the predictor needs",
+            id=f"a volume over {path}",
+        )
+        for path in ("/tmp", "/var/cache/modelloop", "/var/cache", "/etc/modelloop/ca", "/opt/modelloop/bin", "/usr")
+    ),
+    *(
+        wrong(
+            "spec.serving.pod.volumes",
+            [{**SCRATCH, "mountPath": path}],
+            "spec.serving.pod.volumes[0].mountPath",
+            "should match",
+            id=f"a mount path written {path}",
+        )
+        for path in ("/tmp/", "//tmp", "/./tmp", "/a/../tmp", "/")
+    ),
+    wrong(
+        "spec.serving.pod.volumes",
+        [{**SCRATCH, "mountPath": "/a"}, {**SCRATCH, "name": "b", "mountPath": "/a"}],
+        "spec.serving.pod.volumes",
+        "two volumes have the same mountPath",
+        id="two volumes at one place",
+    ),
+    wrong(
         "spec.serving.pod.volumes",
         [{"name": "a", "mountPath": "/a", "source": {"emptyDir": {}, "secret": {"secretName": "x"}}}],
         "spec.serving.pod.volumes[0].source",
@@ -162,6 +266,31 @@ REFUSED = [
         "annotations are the operator's",
         id="an annotation of the operator's",
     ),
+    wrong(
+        "spec.serving.pod.labels",
+        {"team": "growth & love"},
+        "spec.serving.pod.labels.team",
+        "should match",
+        id="a label value with blanks",
+    ),
+    wrong(
+        "spec.serving.pod.nodeSelector",
+        {"disk": "s" * 64},
+        "spec.serving.pod.nodeSelector.disk",
+        "may not be more than 63",
+        id="a label value of 64 characters",
+    ),
+    *(
+        wrong(f"spec.{place}", {**beside, last: {key: "v"}}, f"spec.{place}.{last}", "a key is a name", id=told)
+        for place, beside, last, key, told in (
+            ("serving.pod", {}, "labels", "my team", "a label with a blank"),
+            ("serving.pod", {}, "labels", "t" * 64, "a label of 64 characters"),
+            ("serving.pod", {}, "nodeSelector", "a/b/c", "a node label of three parts"),
+            ("serving.pod", {}, "annotations", "-a", "an annotation that begins with a dash"),
+            ("traffic.ingress", {"host": "a.example"}, "annotations", "A.B/c", "an annotation of a domain in capitals"),
+        )
+    ),
+    wrong("spec.serving.pod.priorityClassName", "a..b", "spec.serving.pod.priorityClassName", "match", id="two dots"),
     wrong("spec.serving.pod.nodeSelector", MANY, "spec.serving.pod.nodeSelector", "at most 32", id="33 node labels"),
     wrong(
         "spec.serving.pod.imagePullSecrets",
@@ -201,6 +330,52 @@ REFUSED = [
         "spec.traffic.gateway.hostnames[1]",
         "Duplicate value",
         id="a host name twice",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {**EDGE, "path": "/a/../b"},
+        "spec.traffic.gateway.path",
+        "should match",
+        id="a path that goes up",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {"parentRefs": [{"name": "edge"}, EDGE_LISTENER]},
+        "spec.traffic.gateway.parentRefs",
+        "a Gateway stands once",
+        id="a Gateway and its listener",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {"parentRefs": [EDGE_LISTENER, EDGE_LISTENER]},
+        "spec.traffic.gateway.parentRefs",
+        "a Gateway stands once",
+        id="a listener twice",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {"parentRefs": [{"name": "edge", "namespace": "a.b"}]},
+        "spec.traffic.gateway.parentRefs[0].namespace",
+        "should match",
+        id="a namespace with a dot",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {**EDGE, "hostnames": ["a..example"]},
+        "spec.traffic.gateway.hostnames[0]",
+        "should match",
+        id="a host name with two dots",
+    ),
+    wrong(
+        "spec.traffic.gateway",
+        {**EDGE, "hostnames": ["10.0.0.1"]},
+        "spec.traffic.gateway.hostnames[0]",
+        "not an IP address",
+        id="an address as host name",
+    ),
+    wrong("spec.traffic.ingress.host", "10.0.0.1", "spec.traffic.ingress.host", "not an IP address", id="an address"),
+    wrong(
+        "spec.traffic.ingress.host", "A.example", "spec.traffic.ingress.host", "should match", id="a host in capitals"
     ),
     wrong("spec.traffic.ingress", {}, "spec.traffic.ingress.host", "Required value", id="an ingress without a host"),
     wrong("spec.replica", 2, "spec.replica", "unknown field", id="a misspelt field"),
@@ -249,6 +424,22 @@ def test_nothing_but_the_registry_is_needed_and_defaults_are_filled_in(control_p
     assert spec["traffic"] == {}
     assert not {"version", "task"} & spec.keys()
     assert not {"replicas", "autoscaling"} & spec["serving"].keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"requests": {"memory": "4Gi"}}, {"requests": {"memory": "4Gi"}, "limits": {}}),
+        ({"limits": {"memory": "256Mi"}}, {"requests": {}, "limits": {"memory": "256Mi"}}),
+    ],
+    ids=["a large request", "a small limit"],
+)
+def test_one_part_of_resources_is_not_contradicted_by_a_default_of_the_other(
+    control_plane: ControlPlane, given: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    answer = dry_run(control_plane, changed("spec.serving.resources", given))
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["spec"]["serving"]["resources"] == kept
 
 
 def test_autoscaling_gets_its_defaults(control_plane: ControlPlane) -> None:

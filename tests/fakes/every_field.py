@@ -66,7 +66,9 @@ SPECS: dict[str, dict[str, Any]] = {
     "autoscaling": {
         "serving": {"autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilization": 60}},
     },
-    "placement-and-additions": {"serving": {"pod": POD, "resources": {"limits": {}}}},
+    "placement-and-additions": {
+        "serving": {"pod": POD, "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {}}}
+    },
     "gateway-by-path": {"traffic": {"gateway": EDGE}},
     "gateway-by-host": {
         "serving": {"timeout": "5s"},

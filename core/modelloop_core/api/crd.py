@@ -53,7 +53,9 @@ def structural_schema(schema: dict[str, Any], definitions: dict[str, Any]) -> di
     if isinstance(values, dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
         result["additionalProperties"] = structural_schema(values, definitions)
     if "properties" in result and "default" in result:
-        result["default"] = {}  # the API server fills in the defaults of the parts
+        # The API server fills in the defaults of the parts; only what differs from them is said here.
+        own = {name: part.get("default") for name, part in schema["properties"].items()}
+        result["default"] = {name: value for name, value in result["default"].items() if value != own[name]}
     if result.get("x-kubernetes-int-or-string"):
         # A union of types cannot bound a length; the pattern and the map's size keep CEL's cost in budget.
         result = {key: result[key] for key in ("x-kubernetes-int-or-string", "pattern", "description") if key in result}

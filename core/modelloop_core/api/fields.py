@@ -11,13 +11,26 @@ from pydantic import BaseModel, ConfigDict, Field
 _DURATION = r"^([0-9]{1,9}(ms|s|m|h|d))+$"
 _QUANTITY = r"^([0-9]+|[0-9]*\.[0-9]+)([eE][-+]?[0-9]+|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NAME_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_NAME_PART}(\.{_NAME_PART})*"
+_LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+_QUALIFIED_NAME = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+QUALIFIED_KEYS = (
+    f"self.all(k, size(k) <= 253 && k.matches(r'{_QUALIFIED_NAME}'))",
+    "a key is a name of at most 63 letters, digits, '-', '_' and '.', perhaps behind a domain and '/'",
+)
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=rf"^{_SUBDOMAIN}$")]
+NamespaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=rf"^{_NAME_PART}$")]
+HostName = Annotated[str, Field(max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
+HostPattern = Annotated[str, Field(max_length=253, pattern=rf"^(\*\.)?{_SUBDOMAIN}$")]
 Duration = Annotated[str, Field(max_length=32, pattern=_DURATION)]
 Quantity = Annotated[
     str, Field(max_length=32, pattern=_QUANTITY, json_schema_extra={"x-kubernetes-int-or-string": True})
 ]
-LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
+LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]], Field(max_length=32)]
+AnnotationMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
 
 
 def seconds(duration: str) -> float:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from modelloop_core.api.fields import (
-    PASSED_THROUGH,
-    APIObject,
-    LabelMap,
-    ObjectName,
-    Quantity,
-    keyed_by,
-    rules,
-    seconds,
-)
-from modelloop_core.api.fields import Duration as DurationText
+from modelloop_core.api.fields import APIObject, Duration, ObjectName, rules, seconds
+from modelloop_core.api.pod import Pod
+from modelloop_core.api.resources import GPU, USUAL, Resources
+from modelloop_core.api.traffic import Traffic
 from modelloop_core.feature_schema import Task
 
 DEFAULT_REPLICAS = 2
 ENTITY_KEYS_TAKEN = ("features", "instances", "request_id")
-_RESERVED = "!k.startsWith('modelloop.dev/') && !k.startsWith('app.kubernetes.io/')"
+LONGEST_TIMEOUT_SECONDS = 3600
+_NAME = r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*"
+_IMAGE = (
+    rf"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{{1,5}})?/)?{_NAME}(/{_NAME})*"
+    r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+_WHOLE = r"(0|[1-9][0-9]{0,8})"
+_ANY = r"[x*]"
+_PIN = rf"=?\s*v?{_WHOLE}[.]{_WHOLE}[.]{_WHOLE}(-[0-9A-Za-z.-]*[0-9A-Za-z])?"
+_SERIES = rf"=?\s*v?{_WHOLE}([.]({_WHOLE}([.]{_ANY})?|{_ANY}([.]{_ANY})?))?"
+_BOUND = rf"(\^|~|>=|<=|>|<)\s*v?{_WHOLE}([.]({_WHOLE}([.]({_WHOLE}|{_ANY}))?|{_ANY}([.]{_ANY})?))?"
+_RANGE = rf"({_SERIES}|{_BOUND})([\s,]+({_SERIES}|{_BOUND}))*"
 
 
 class Registry(APIObject):
@@ -38,19 +42,26 @@ class Registry(APIObject):
 
     uri: str = Field(
         max_length=512,
-        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?$",
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\.{0,2}[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?$",
         description="Object store prefix that holds versions/, for example s3://models/churn.",
     )
     endpoint: str | None = Field(
         default=None,
         max_length=256,
-        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$",
+        pattern=r"^https?://[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$",
         description="URL of an S3-compatible store; absent means AWS.",
+        json_schema_extra=rules(
+            (
+                "!isURL(self) || url(self).getPort() == '' "
+                "|| (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)",
+                "a port is a number from 1 to 65535",
+            )
+        ),
     )
     region: str | None = Field(
         default=None,
         max_length=64,
-        pattern=r"^[a-z0-9-]+$",
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         description="Region of the bucket; absent means us-east-1.",
     )
     secretName: ObjectName | None = Field(
@@ -79,101 +90,6 @@ class Autoscaling(APIObject):
     )
 
 
-class Resources(APIObject):
-    """Requests and limits of the predictor's container."""
-
-    requests: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(
-        default={"cpu": "250m", "memory": "512Mi"}, description="Guaranteed amounts, by resource name."
-    )
-    limits: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(
-        default={"memory": "1Gi"}, description="Upper amounts, by resource name. CPU is best left unlimited."
-    )
-
-    @field_validator("requests", "limits", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return {name: str(amount) for name, amount in value.items()} if isinstance(value, dict) else value
-
-
-class EnvVar(APIObject):
-    """One environment variable of the predictor's container."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            ("!(has(self.value) && has(self.valueFrom))", "give value or valueFrom, not both"),
-            (
-                "!self.name.startsWith('MODELLOOP_') && !self.name.startsWith('AWS_')",
-                "names that begin with MODELLOOP_ or AWS_ are set by the operator",
-            ),
-        )
-    )
-
-    name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Variable name.")
-    value: str | None = Field(default=None, max_length=4096, description="Its value.")
-    valueFrom: dict[str, Any] | None = Field(
-        default=None,
-        description="A source as in a pod: secretKeyRef, configMapKeyRef, fieldRef.",
-        json_schema_extra=PASSED_THROUGH,
-    )
-
-
-class Volume(APIObject):
-    """A volume and where the predictor sees it."""
-
-    name: str = Field(max_length=50, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", description="Name, unique in the pod.")
-    mountPath: str = Field(
-        max_length=256, pattern=r"^/[A-Za-z0-9._/-]+$", description="Absolute path in the container; not /tmp."
-    )
-    readOnly: bool = Field(default=True, description="Whether the predictor may only read it.")
-    source: dict[str, Any] = Field(
-        description="A source as in a pod, for example configMap, secret, persistentVolumeClaim, csi.",
-        json_schema_extra={**PASSED_THROUGH, "minProperties": 1, "maxProperties": 1},
-    )
-
-
-class Pod(APIObject):
-    """What the cluster needs to know to place and run the predictor's pods."""
-
-    nodeSelector: LabelMap = Field(default={}, description="Labels a node must have.")
-    tolerations: Annotated[
-        list[Annotated[dict[str, Any], Field(json_schema_extra=PASSED_THROUGH)]], Field(max_length=16)
-    ] = Field(default=[], description="Taints the pods put up with, as in a pod.")
-    affinity: dict[str, Any] | None = Field(
-        default=None,
-        description="Affinity as in a pod; absent means spread over nodes and zones.",
-        json_schema_extra=PASSED_THROUGH,
-    )
-    env: Annotated[list[EnvVar], Field(max_length=64)] = Field(
-        default=[], description="More environment variables.", json_schema_extra=keyed_by("name")
-    )
-    volumes: Annotated[list[Volume], Field(max_length=16)] = Field(
-        default=[], description="More volumes, mounted.", json_schema_extra=keyed_by("name")
-    )
-    labels: LabelMap = Field(
-        default={},
-        description="More labels of the pods.",
-        json_schema_extra=rules(
-            (f"self.all(k, {_RESERVED})", "modelloop.dev/ and app.kubernetes.io/ labels are the operator's")
-        ),
-    )
-    annotations: LabelMap = Field(
-        default={},
-        description="More annotations of the pods.",
-        json_schema_extra=rules(
-            (f"self.all(k, {_RESERVED})", "modelloop.dev/ and app.kubernetes.io/ annotations are the operator's")
-        ),
-    )
-    imagePullSecrets: Annotated[list[ObjectName], Field(max_length=8)] = Field(
-        default=[],
-        description="Names of Secrets with registry credentials.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-    serviceAccountName: ObjectName | None = Field(
-        default=None, description="An existing service account; absent means one made for this model, without rights."
-    )
-    priorityClassName: ObjectName | None = Field(default=None, description="Priority class of the pods.")
-
-
 class Serving(APIObject):
     """How the live version is served."""
 
@@ -184,27 +100,42 @@ class Serving(APIObject):
                 "give replicas or autoscaling, not both: the autoscaler decides the number of replicas",
             ),
             (
-                "!has(self.autoscaling) || !has(self.resources) || !has(self.resources.requests) "
-                "|| 'cpu' in self.resources.requests",
+                "!has(self.autoscaling) || !has(self.resources) || 'cpu' in self.resources.requests "
+                "|| 'cpu' in self.resources.limits",
                 "autoscaling needs resources.requests.cpu: utilization is measured against it",
+            ),
+            (
+                "!has(self.device) || self.device != 'cuda' || !has(self.resources) "
+                f"|| !('{GPU}' in self.resources.limits) || string(self.resources.limits['{GPU}']) != '0'",
+                f"device cuda needs a GPU: leave {GPU} out of resources, or give at least 1",
             ),
         )
     )
 
     replicas: int | None = Field(default=None, ge=1, le=1000, description="Pods of the live version; absent means 2.")
     autoscaling: Autoscaling | None = Field(default=None, description="Scale on CPU instead of a fixed number.")
-    resources: Resources = Field(default=Resources(), description="CPU and memory of each pod.")
+    resources: Resources = Field(
+        default=USUAL,
+        description="CPU and memory of each pod; when given, nothing is added to it but the GPU of device cuda.",
+    )
     image: str | None = Field(
         default=None,
         max_length=512,
-        pattern=r"^[^\s]+$",
+        pattern=_IMAGE,
         description="Predictor image; absent means the one the operator was installed with.",
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="cuda asks for one nvidia.com/gpu per pod.")
-    timeout: DurationText = Field(
+    timeout: Duration = Field(
         default="1s",
-        description="Longest a prediction may take before it is answered 504.",
-        json_schema_extra=rules(("!self.matches('^(0+(ms|s|m|h|d))+$')", "timeout must be longer than zero")),
+        description="Longest a prediction may take before it is answered 504; at most 1h.",
+        json_schema_extra=rules(
+            (
+                # More digits than these, or days, would be more than CEL's own durations can hold.
+                "self.matches('^([0-9]{1,7}ms|[0-9]{1,5}(s|m|h))+$') "
+                "&& duration(self) > duration('0s') && duration(self) <= duration('1h')",
+                "timeout must be longer than zero and at most 1h",
+            )
+        ),
     )
     entityKey: str = Field(
         default="user_id",
@@ -223,9 +154,9 @@ class Serving(APIObject):
 
     @field_validator("timeout")
     @classmethod
-    def _longer_than_zero(cls, text: str) -> str:
-        if seconds(text) <= 0:
-            raise ValueError("timeout must be longer than zero")
+    def _within_bounds(cls, text: str) -> str:
+        if not 0 < seconds(text) <= LONGEST_TIMEOUT_SECONDS:
+            raise ValueError("timeout must be longer than zero and at most 1h")
         return text
 
     @field_validator("entityKey")
@@ -234,58 +165,6 @@ class Serving(APIObject):
         if key in ENTITY_KEYS_TAKEN:
             raise ValueError(f"{key!r} has a meaning of its own in a request")
         return key
-
-
-class ParentRef(APIObject):
-    """A Gateway (or one listener of it) that carries this model's traffic."""
-
-    name: ObjectName = Field(description="Name of the Gateway.")
-    namespace: ObjectName | None = Field(default=None, description="Its namespace; absent means this one.")
-    sectionName: ObjectName | None = Field(default=None, description="One listener; absent means all.")
-
-
-class Gateway(APIObject):
-    """An HTTPRoute that the operator owns whole: exact weights, no pod restarts when traffic moves."""
-
-    parentRefs: Annotated[list[ParentRef], Field(min_length=1, max_length=8)] = Field(
-        description="Gateways to attach to.", json_schema_extra={"x-kubernetes-list-type": "atomic"}
-    )
-    hostnames: Annotated[
-        list[Annotated[str, Field(max_length=253, pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]],
-        Field(max_length=16),
-    ] = Field(
-        default=[],
-        description="Host names to answer to; empty means all.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-    path: str | None = Field(
-        default=None,
-        max_length=256,
-        pattern=r"^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$",
-        description="Path prefix, stripped before the predictor sees it; absent means / with hostnames, "
-        "else /NAMESPACE/NAME.",
-    )
-
-
-class Ingress(APIObject):
-    """An Ingress to the Service of the live version: all traffic moves at once."""
-
-    className: ObjectName | None = Field(default=None, description="Ingress class; absent means the cluster's default.")
-    host: str = Field(
-        max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", description="Host name this model answers to."
-    )
-    annotations: LabelMap = Field(default={}, description="Annotations for the Ingress controller.")
-
-
-class Traffic(APIObject):
-    """How callers outside the cluster reach the model; empty means only its Service, inside."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(("!(has(self.gateway) && has(self.ingress))", "give gateway or ingress, not both"))
-    )
-
-    gateway: Gateway | None = Field(default=None, description="Gateway API route.")
-    ingress: Ingress | None = Field(default=None, description="Ingress, where there is no Gateway API.")
 
 
 class MLModelSpec(APIObject):
@@ -300,8 +179,7 @@ class MLModelSpec(APIObject):
         "then the newest within the major that is live, because a new signature needs a yes from a person.",
         json_schema_extra=rules(
             (
-                r"self.matches('^\\s*((\\^|~|>=|<=|>|<|=)?\\s*v?[0-9]{1,9}([.]([0-9]{1,9}|x|[*])){0,2}"
-                r"(-[0-9A-Za-z.-]+)?[\\s,]*)+$')",
+                rf"self.matches(r'^\s*({_PIN}|{_RANGE})[\s,]*$')",
                 "version must be a version ('1.2.3') or a range ('^1', '~1.2', '1.2.x', '>=1.0 <2')",
             )
         ),

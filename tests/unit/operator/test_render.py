@@ -12,7 +12,9 @@ import yaml
 from fakes.every_field import SPECS
 from fakes.seen import GATEWAY, a_model, a_status
 from modelloop_core.api import MLModel
-from modelloop_core.api.spec import Gateway, Pod, Registry, Serving, Traffic
+from modelloop_core.api.pod import Pod
+from modelloop_core.api.spec import Registry, Serving
+from modelloop_core.api.traffic import Gateway, Traffic
 from modelloop_core.versions import Version
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.naming import Object

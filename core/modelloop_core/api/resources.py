@@ -1,0 +1,58 @@
+"""`spec.serving.resources` of an MLModel, with what Kubernetes would refuse of it only when a pod is made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, field_validator
+
+from modelloop_core.api.fields import APIObject, Quantity, rules
+
+GPU = "nvidia.com/gpu"
+_DIVISIBLE = "['cpu', 'memory', 'ephemeral-storage']"
+_BOTH = " && ".join(f"k in self.{part} && isQuantity(string(self.{part}[k]))" for part in ("requests", "limits"))
+_REQUEST, _LIMIT = (f"quantity(string(self.{part}[k]))" for part in ("requests", "limits"))
+
+_AMOUNTS = rules(
+    (
+        rf"self.all(k, k in {_DIVISIBLE} || k.matches('^(hugepages-|[a-z0-9][-a-z0-9.]*/)[-A-Za-z0-9_.]+$'))",
+        f"a resource is cpu, memory, ephemeral-storage, hugepages-SIZE, or has a domain before its name like {GPU}",
+    ),
+    ("self.all(k, !string(self[k]).startsWith('-'))", "an amount must not be negative"),
+)
+
+
+class Resources(APIObject):
+    """Requests and limits of the predictor's container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                f"{_DIVISIBLE}.all(k, !({_BOTH}) || {_REQUEST}.compareTo({_LIMIT}) <= 0)",
+                "a request must not be greater than the limit of the same resource",
+            ),
+            (
+                f"self.requests.all(k, k in {_DIVISIBLE} "
+                "|| (k in self.limits && string(self.requests[k]) == string(self.limits[k])))",
+                "only cpu, memory and ephemeral-storage may be requested without a limit of the same amount",
+            ),
+        )
+    )
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(
+        default={}, description="Guaranteed amounts, by resource name.", json_schema_extra=_AMOUNTS
+    )
+    limits: Annotated[dict[str, Quantity], Field(max_length=8)] = Field(
+        default={},
+        description="Upper amounts, by resource name. CPU is best left unlimited.",
+        json_schema_extra=_AMOUNTS,
+    )
+
+    @field_validator("requests", "limits", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return {name: str(amount) for name, amount in value.items()} if isinstance(value, dict) else value
+
+
+USUAL = Resources(requests={"cpu": "250m", "memory": "512Mi"}, limits={"memory": "1Gi"})
+"""What a pod gets when nothing is said; a part alone is never filled up, for the other could contradict it."""
