@@ -76,7 +76,7 @@ class Operator:
         self.cache = Cache()
         self.queue: WorkQueue[Key] = WorkQueue(time.monotonic)
         self.metrics = Metrics(registry)
-        credentials = Credentials(cluster, clock=time.monotonic)
+        credentials = Credentials(cluster, clock=time.monotonic, own_identity_endpoints=settings.trusted_endpoints)
         self.catalogs = Catalogs(
             credentials,
             open_registry,

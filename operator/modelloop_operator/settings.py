@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     predictor_drain_seconds: int = Field(default=25, ge=0)
     progress_deadline_seconds: int = Field(default=600, ge=30)
     lease_name: str = "modelloop-operator"
+    own_identity_endpoints: str = ""
 
     @property
     def probe_namespace(self) -> str:
@@ -35,4 +36,13 @@ class Settings(BaseSettings):
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Namespaces to watch, separated by commas; empty means all."""
-        return tuple(part.strip() for part in self.watch_namespaces.split(",") if part.strip())
+        return _parts(self.watch_namespaces)
+
+    @property
+    def trusted_endpoints(self) -> tuple[str, ...]:
+        """Stores outside AWS that may see the operator's own identity, separated by commas."""
+        return _parts(self.own_identity_endpoints)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -33,6 +33,7 @@ CHANGED: dict[str, Any] = {
     "operator.drainSeconds": 5,
     "operator.predictorDrainSeconds": 10,
     "operator.progressDeadlineSeconds": 300,
+    "operator.ownIdentityEndpoints": ["http://store:9000"],
     "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
     "resources.requests.cpu": "1",
     "resources.requests.memory": "1Gi",
@@ -96,6 +97,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no replica": ({"replicas": 0}, "/replicas': minimum: got 0, want 1"),
     "a text for a number": ({"operator": {"workers": "many"}}, "/operator/workers': got string, want integer"),
     "a pattern of namespaces": ({"watchNamespaces": ["team-*"]}, "/watchNamespaces/0': 'team-*' does not match"),
+    "an endpoint without its scheme": (
+        {"operator": {"ownIdentityEndpoints": ["store:9000"]}},
+        "/operator/ownIdentityEndpoints/0': 'store:9000' does not match",
+    ),
     "an unknown pull policy": ({"images": {"pullPolicy": "Sometimes"}}, "/images/pullPolicy': value must be one of"),
     "a variable of the chart's own": ({"extraEnv": [{"name": "MODELLOOP_WORKERS", "value": "1"}]}, "/extraEnv/0/name'"),
     "a memory that is none": ({"resources": {"limits": {"memory": "much"}}}, "/resources/limits/memory'"),

@@ -52,7 +52,9 @@ async def found_by_workers(sources: dict[Key, RegistryRef], last: Key) -> list[t
     """What the operator's workers learn of `sources`, up to the catalog of `last`."""
     queue: WorkQueue[Key] = WorkQueue(time.monotonic)
     catalogs = Catalogs(
-        Credentials(FakeCluster(), clock=time.monotonic),
+        Credentials(
+            FakeCluster(), clock=time.monotonic, own_identity_endpoints=[ref.endpoint or "" for ref in sources.values()]
+        ),
         open_registry,
         Lanes(time.monotonic),
         on_change=queue.add,

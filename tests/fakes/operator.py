@@ -63,7 +63,7 @@ class Life:
         self.cache = Cache()
         self.queue: WorkQueue[Key] = WorkQueue(self.clock)
         self.metrics = Metrics(CollectorRegistry())
-        credentials = Credentials(self.cluster, clock=self.clock)
+        credentials = Credentials(self.cluster, clock=self.clock, own_identity_endpoints=["http://silent"])
         self.catalogs = Catalogs(
             credentials,
             lambda ref, keys: self.open(ref, keys),

@@ -67,7 +67,8 @@ class Registry(APIObject):
     secretName: ObjectName | None = Field(
         default=None,
         description="Secret in this namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-        "(and AWS_SESSION_TOKEN). Absent: the workload identity of the operator and of the pods' service account.",
+        "(and AWS_SESSION_TOKEN). Absent: the workload identity of the operator and of the pods' service account; "
+        "an endpoint must then be one that the operator's installation trusts.",
     )
     caSecretName: ObjectName | None = Field(
         default=None, description="Secret in this namespace whose ca.crt signs the endpoint's certificate."

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,14 +38,28 @@ class Keys:
 class Credentials:
     """Reads and keeps the Secrets that MLModels name."""
 
-    def __init__(self, cluster: Cluster, *, clock: Callable[[], float], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        clock: Callable[[], float],
+        own_identity_endpoints: Iterable[str] = (),
+        folder: Path | None = None,
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
+        self._trusted = frozenset(endpoint.rstrip("/") for endpoint in own_identity_endpoints)
         self._folder = folder
         self._kept: dict[tuple[str, str], tuple[float, dict[str, str]]] = {}
 
     async def of(self, namespace: str, ref: RegistryRef) -> Keys:
-        """The keys for a registry; raises SecretProblem naming the Secret and what it lacks."""
+        """The keys for a registry; raises SecretProblem naming the Secret and what it lacks.
+
+        Without a Secret the operator is itself, towards AWS and the endpoints that its installation trusts with that:
+        an MLModel's author must not choose who gets to see the operator's identity, nor what it is used on.
+        """
+        if ref.secretName is None:
+            self._require_trust(ref.endpoint)
         if ref.secretName is None and ref.caSecretName is None:
             return Keys()
         data = await self._secret(namespace, ref.secretName) if ref.secretName else {}
@@ -62,6 +76,14 @@ class Credentials:
         """Read this namespace's Secrets anew next time: they may have been mended."""
         for key in [key for key in self._kept if key[0] == namespace]:
             del self._kept[key]
+
+    def _require_trust(self, endpoint: str | None) -> None:
+        if endpoint is not None and endpoint.rstrip("/") not in self._trusted:
+            raise SecretProblem(
+                "SecretRequired",
+                f"the operator does not show its own identity to {endpoint!r}: name a Secret with the store's keys in "
+                "spec.registry.secretName, or have this endpoint listed in the chart's operator.ownIdentityEndpoints",
+            )
 
     async def _secret(self, namespace: str, name: str) -> dict[str, str]:
         kept = self._kept.get((namespace, name))
@@ -86,8 +108,16 @@ class Credentials:
         _require(data, namespace, name, "ca.crt")
         digest = hashlib.sha256(data["ca.crt"].encode()).hexdigest()[:32]
         path = (self._folder or Path(tempfile.gettempdir())) / f"modelloop-ca-{digest}.crt"
-        path.write_text(data["ca.crt"])
+        if not path.is_file() or path.read_text() != data["ca.crt"]:
+            _replace(path, data["ca.crt"])
         return str(path)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put `text` at `path`, where a client that reads it now finds the old whole file or the new."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
+        file.write(text)
+    Path(file.name).replace(path)
 
 
 def _decoded(secret: Object, namespace: str, name: str) -> dict[str, str]:

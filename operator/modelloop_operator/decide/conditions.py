@@ -24,6 +24,7 @@ STALLING = frozenset(
         "PodsFailed",
         "SecretInvalid",
         "SecretNotFound",
+        "SecretRequired",
         "StoreUnavailable",
         "TaskDiffers",
         "VersionBroken",

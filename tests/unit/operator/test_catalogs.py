@@ -47,7 +47,7 @@ class World:
         self.silent = Silent()
         self.clock = clock
         self.catalogs = Catalogs(
-            Credentials(self.cluster, clock=clock),
+            Credentials(self.cluster, clock=clock, own_identity_endpoints=["http://silent"]),
             self._open,
             Lanes(clock, lambda endpoint: self.silent if endpoint == SILENT else Inline(max_workers=1)),
             on_change=self.changed.append,

@@ -62,8 +62,9 @@ def test_keys_are_never_shown() -> None:
 
 def test_a_ca_becomes_a_file(tmp_path: Path) -> None:
     cluster = FakeCluster()
+    put_secret(cluster, "store", **PAIR)
     put_secret(cluster, "ca", **{"ca.crt": "PEM"})
-    found = ask(cluster, ref(endpoint="https://s3.example", caSecretName="ca"), tmp_path)
+    found = ask(cluster, ref(endpoint="https://s3.example", secretName="store", caSecretName="ca"), tmp_path)
     assert Path(str(found.ca_file)).read_text() == "PEM"
     assert Path(str(found.ca_file)).parent == tmp_path
 
@@ -113,9 +114,10 @@ def test_a_secret_without_data_lacks_everything() -> None:
 
 def test_a_ca_secret_without_a_certificate_is_named() -> None:
     cluster = FakeCluster()
+    put_secret(cluster, "store", **PAIR)
     put_secret(cluster, "ca", other="x")
     with pytest.raises(SecretProblem, match=r"Secret shop/ca lacks ca\.crt"):
-        ask(cluster, ref(endpoint="https://s3.example", caSecretName="ca"))
+        ask(cluster, ref(endpoint="https://s3.example", secretName="store", caSecretName="ca"))
 
 
 def test_a_secret_that_may_not_be_read_is_told_as_such() -> None:
@@ -176,3 +178,42 @@ def test_secrets_are_never_listed() -> None:
     cluster.refuse = note
     ask(cluster, ref(secretName="store"))
     assert verbs == {"get"}
+
+
+def test_an_author_s_endpoint_does_not_get_to_see_the_operator() -> None:
+    with pytest.raises(SecretProblem) as found:
+        ask(FakeCluster(), ref(endpoint="http://mine.example:9000"))
+    assert found.value.reason == "SecretRequired"
+    for told in ("'http://mine.example:9000'", "spec.registry.secretName", "operator.ownIdentityEndpoints"):
+        assert told in str(found.value)
+
+
+def test_an_endpoint_that_the_installation_trusts_does() -> None:
+    async def main() -> Keys:
+        trusted = ["http://store.example:9000/"]
+        credentials = Credentials(FakeCluster(), clock=Seconds(), own_identity_endpoints=trusted)
+        return await credentials.of("shop", ref(endpoint="http://store.example:9000"))
+
+    assert asyncio.run(main()) == Keys()
+
+
+def test_an_author_s_own_keys_go_to_any_endpoint() -> None:
+    cluster = FakeCluster()
+    put_secret(cluster, "store", **PAIR)
+    assert ask(cluster, ref(endpoint="http://mine.example:9000", secretName="store")) == Keys("me", "hush")
+
+
+def test_a_ca_file_is_never_seen_half_written_and_written_once(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    put_secret(cluster, "store", **PAIR)
+    put_secret(cluster, "ca", **{"ca.crt": "PEM"})
+    registry = ref(endpoint="https://s3.example", secretName="store", caSecretName="ca")
+    path = Path(str(ask(cluster, registry, tmp_path).ca_file))
+    first = path.stat().st_ino
+    assert Path(str(ask(cluster, registry, tmp_path).ca_file)).stat().st_ino == first
+    path.write_text("PE")
+    held = path.open()
+    ask(cluster, registry, tmp_path)
+    assert (held.read(), path.read_text()) == ("PE", "PEM"), "a reader must keep the whole file that it opened"
+    held.close()
+    assert list(tmp_path.iterdir()) == [path]
