@@ -43,7 +43,7 @@ cluster-tests: binaries ## Tests on a real API server with controllers and fake 
 	@$(PY) -m hack.cluster up --profile control-plane >/dev/null
 	@$(PYTEST) tests/cluster
 
-e2e: images ## Tests on real pods behind a real gateway
+e2e: images ingress ## Tests on real pods behind a real gateway and a real Ingress controller
 	@$(PYTEST) tests/e2e
 
 format: $(READY) ## Rewrite the code in the house's format
@@ -75,10 +75,13 @@ cluster-status: $(READY) ## What runs
 images: cluster ## Build the two images and bring them into the cluster
 	@$(PY) -m hack.cluster images
 
+ingress: cluster ## Bring an Ingress controller into the cluster (builds it the first time, about 2 minutes)
+	@$(PY) -m hack.cluster ingress
+
 bench: bench-operator ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
 	@$(PY) -m bench.operator_scale
 
 .PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds lock binaries cluster \
-	cluster-down cluster-status images bench bench-operator
+	cluster-down cluster-status images ingress bench bench-operator

@@ -12,6 +12,7 @@ VERBS = {
     "down": "take it down and leave nothing",
     "status": "what runs",
     "images": "build the project's images and import them",
+    "ingress": "bring an Ingress controller in and print its URL",
     "kubeconfig": "print the kubeconfig's path",
     "env": "print what a shell or a test needs to use it",
     "build": "build the binaries only",
@@ -61,6 +62,8 @@ def _obey_backend(options: argparse.Namespace, backend: backends.Backend) -> Non
             print(backend.status())
         case "images":
             backend.images()
+        case "ingress":
+            print(backend.ingress())
         case "kubeconfig":
             print(backend.environment()["KUBECONFIG"])
         case "env":

@@ -28,6 +28,9 @@ class Backend(Protocol):
     def images(self) -> None:
         """Build the project's images and bring them in."""
 
+    def ingress(self) -> str:
+        """Bring an Ingress controller in, if there is none; returns its URL."""
+
     def environment(self) -> dict[str, str]:
         """Variables with which a shell or a test uses it."""
 
@@ -62,6 +65,10 @@ class Local:
             images.import_all(self.profile, archives)
         else:
             say("  containerd is not running: built, not imported")
+
+    def ingress(self) -> str:
+        """Contour, built when it is first asked for."""
+        return local.ingress_controller(self.profile)
 
     def environment(self) -> dict[str, str]:
         """PATH gets the cache's kubectl and helm first."""
@@ -103,6 +110,13 @@ class External:
     def images(self) -> None:
         """Nothing: images are pushed to where that cluster pulls from."""
         say("  images of an external cluster come from its registry; nothing to do")
+
+    def ingress(self) -> str:
+        """The controller that a person names."""
+        given = os.environ.get("MODELLOOP_INGRESS_URL")
+        if not given:
+            raise ClusterError("MODELLOOP_INGRESS_URL is not set: name the URL at which this cluster's Contour answers")
+        return given
 
     def environment(self) -> dict[str, str]:
         """What was given."""

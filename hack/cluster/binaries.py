@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,12 @@ class Program:
     seconds_cold: int
     flags: tuple[str, ...] = ()
     ldflags: str = ""
+    module: Path = MODULE
+
+    @property
+    def path(self) -> Path:
+        """Where it is once it is built."""
+        return folder(self.module) / self.name
 
 
 def _kubernetes() -> Program:
@@ -55,12 +62,14 @@ PROGRAMS = (
     Program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", 12),
     Program("pause", "./pause", 2),
 )
+# A module of its own: it needs an older Gateway API than Envoy Gateway, and only tests of Ingress need it at all.
+CONTOUR = Program("contour", "github.com/projectcontour/contour/cmd/contour", 120, module=MODULE / "contour")
 
 
-def folder() -> Path:
+def folder(module: Path = MODULE) -> Path:
     """Where the binaries of exactly these sources are; another go.mod or main.go means another folder."""
     digest = hashlib.sha256()
-    for path in [MODULE / "go.mod", MODULE / "go.sum", *sorted(MODULE.glob("*/*.go"))]:
+    for path in [module / "go.mod", module / "go.sum", *sorted(module.glob("*/*.go"))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return cache_folder() / "bin" / digest.hexdigest()[:16]
 
@@ -71,18 +80,9 @@ def binary(name: str) -> str:
 
 
 def build() -> Path:
-    """Build what is missing, each file whole or not at all, and return the folder that holds all programs."""
+    """Build what the cluster misses and return the folder that holds all its programs."""
+    ensure(PROGRAMS)
     target = folder()
-    target.mkdir(parents=True, exist_ok=True)
-    missing = [program for program in PROGRAMS if not (target / program.name).exists()]
-    if missing:
-        cold = sum(program.seconds_cold for program in missing)
-        say(f"building {len(missing)} program(s) into {target}")
-        say(
-            f"  about {cold // 60} min {cold % 60} s on two cores when Go's own cache is empty; seconds when it is warm"
-        )
-    for number, program in enumerate(missing, 1):
-        _compile(program, target, f"{number}/{len(missing)}")
     for name in MULTI_CALL:
         link = target / name
         if not link.is_symlink():
@@ -90,10 +90,24 @@ def build() -> Path:
     return target
 
 
-def _compile(program: Program, target: Path, position: str) -> None:
+def ensure(programs: Sequence[Program]) -> None:
+    """Build those that are missing, each file whole or not at all."""
+    missing = [program for program in programs if not program.path.exists()]
+    if missing:
+        cold = sum(program.seconds_cold for program in missing)
+        say(f"building {len(missing)} program(s) into {missing[0].path.parent}")
+        say(
+            f"  about {cold // 60} min {cold % 60} s on two cores when Go's own cache is empty; seconds when it is warm"
+        )
+    for number, program in enumerate(missing, 1):
+        _compile(program, f"{number}/{len(missing)}")
+
+
+def _compile(program: Program, position: str) -> None:
     started = time.monotonic()
     say(f"  [{position}] {program.name} …")
-    temporary = target / f".{program.name}.{os.getpid()}"
+    program.path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = program.path.with_name(f".{program.name}.{os.getpid()}")
     ldflags = f"-s -w {program.ldflags}".strip()
     command: list[str | Path] = [
         "build",
@@ -105,8 +119,8 @@ def _compile(program: Program, target: Path, position: str) -> None:
         temporary,
         program.package,
     ]
-    run([go(), *command], cwd=MODULE, env=GO_ENVIRONMENT, timeout=3600)
-    temporary.replace(target / program.name)
+    run([go(), *command], cwd=program.module, env=GO_ENVIRONMENT, timeout=3600)
+    temporary.replace(program.path)
     say(f"  [{position}] {program.name} built in {time.monotonic() - started:.0f} s")
 
 
@@ -160,7 +174,7 @@ def _unpack(wheel: Path, target: Path) -> None:
     wheel.unlink()
 
 
-def module_folder(module: str) -> Path:
-    """The unpacked source of a module (charts travel in it)."""
-    answer = json.loads(run([go(), "mod", "download", "-json", module], cwd=MODULE, env=GO_ENVIRONMENT))
+def module_folder(module: str, required_by: Path = MODULE) -> Path:
+    """The unpacked source of a module (charts and manifests travel in it)."""
+    answer = json.loads(run([go(), "mod", "download", "-json", module], cwd=required_by, env=GO_ENVIRONMENT))
     return Path(answer["Dir"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from . import buildah, oci
-from .binaries import binary
+from .binaries import CONTOUR, binary
 from .node import containerd_socket
 from .profiles import Profile
 from .shell import run, say
@@ -22,6 +22,12 @@ def system_archives() -> dict[str, Path]:
     ]
     found = {image.reference: oci.write_archive(image, buildah.archives()) for image in scratch}
     return {**found, "localhost/modelloop/envoy:dev": buildah.envoy_archive()}
+
+
+def ingress_archives() -> dict[str, Path]:
+    """What the Ingress controller needs beyond the system's images."""
+    image = oci.ScratchImage("contour", CONTOUR.path, "/bin/contour")
+    return {image.reference: oci.write_archive(image, buildah.archives())}
 
 
 def project_archives() -> dict[str, Path]:

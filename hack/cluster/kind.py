@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import gateway, kind_store, owner
+from . import gateway, ingress, kind_store, owner
 from .kubectl import Kubectl
 from .lock import alone
 from .owner import Claim, Owner
@@ -67,6 +67,11 @@ class Kind:
             # The Dockerfile mounts caches, which Docker's old builder does not know.
             run(command, env={"DOCKER_BUILDKIT": "1"}, timeout=3600)
             run(["kind", "load", "docker-image", reference, "--name", NAME])
+
+    def ingress(self) -> str:
+        """Contour from its own registry; its manifests travel in the Go module."""
+        ingress.install(self.kubectl, self.address, {})
+        return ingress.url(self.address)
 
     def environment(self) -> dict[str, str]:
         """kind maps the ports of Gateway and store to this machine; kubectl and helm are those of the PATH."""

@@ -10,6 +10,7 @@ from . import (
     fake_nodes,
     gateway,
     images,
+    ingress,
     network,
     node,
     object_store,
@@ -59,6 +60,19 @@ def _up(profile: Profile, asked: Owner | None) -> None:
     else:
         _start_fake_nodes(profile)
     say(f"profile {profile.name} is up after {time.monotonic() - started:.1f} s")
+
+
+def ingress_controller(profile: Profile) -> str:
+    """Contour in the running node profile; returns its URL."""
+    if not (profile.runs_pods and processes.running(profile, "kubelet")):
+        raise ClusterError(
+            f"an Ingress controller needs pods, and profile {profile.name} runs none: bring up node first"
+        )
+    with alone(profile):
+        binaries.ensure([binaries.CONTOUR])
+        images.import_all(profile, images.ingress_archives())
+        ingress.install(client(profile), profile.address, ingress.LOCAL_IMAGES)
+    return ingress.url(profile.address)
 
 
 def down(profile: Profile, only_of: Owner | None = None) -> None:
