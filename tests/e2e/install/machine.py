@@ -69,12 +69,20 @@ def machine() -> Machine:
     """The cluster of `python -m hack.cluster env`, or of the variables that are set already."""
     if "MODELLOOP_S3_ENDPOINT" in os.environ:
         return Machine(dict(os.environ))
-    done = subprocess.run(
-        [sys.executable, "-m", "hack.cluster", "env", "--json"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    return Machine(json.loads(_hack_cluster("env", "--json")))
+
+
+def ingress_url() -> str:
+    """Where the cluster's Ingress controller answers; one is brought in where there is none."""
+    return _hack_cluster("ingress").strip()
+
+
+def _hack_cluster(*arguments: str) -> str:
+    command = [sys.executable, "-m", "hack.cluster", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode:
-        raise AssertionError(f"no cluster to install on: {done.stderr.strip()}; {HOW_TO}")
-    return Machine(json.loads(done.stdout))
+        raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}; {HOW_TO}")
+    return done.stdout
 
 
 def eventually(what: str, condition: Callable[[], object], deadline: float = 60) -> None:

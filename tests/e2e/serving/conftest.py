@@ -1,23 +1,40 @@
-"""A fresh installation and MLModel for the module; all of it goes afterwards."""
+"""A fresh installation and MLModel for the module, behind the gateway or an Ingress; all of it goes afterwards."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from e2e.install.installation import CRDS, Installation
-from e2e.install.machine import machine
-from e2e.serving.scene import Scene
+from e2e.install.machine import Object, ingress_url, machine
+from e2e.serving.scene import Scene, through_gateway, through_ingress
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """1.0.0 serves on two pods."""
+    """1.0.0 serves on two pods behind the shared Gateway."""
+    url = machine().environment["MODELLOOP_GATEWAY_URL"]
+    with _serving(tmp_path_factory.mktemp("models"), url, through_gateway) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def behind_ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """1.0.0 serves on two pods behind an Ingress."""
+    with _serving(tmp_path_factory.mktemp("models"), ingress_url(), through_ingress) as found:
+        yield found
+
+
+@contextmanager
+def _serving(scratch: Path, url: str, traffic: Callable[[str], Object]) -> Iterator[Scene]:
     name = f"serving-{secrets.token_hex(3)}"
+    host = f"{name}.example.com"
     installation = Installation(machine(), name, f"s3://{machine().environment['MODELLOOP_S3_BUCKET']}/{name}")
-    found = Scene(installation, tmp_path_factory.mktemp("models"))
+    found = Scene(installation, scratch, url, host, traffic(host))
     installation.machine.apply(installation.restricted_namespace(), installation.store_secret())
     try:
         installation.install_crds(CRDS)

@@ -1,7 +1,8 @@
-"""One MLModel on real pods behind the real gateway, and versions to move it through."""
+"""One MLModel on real pods behind a real gateway or Ingress controller, and versions to move it through."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from e2e.gateway.load import Load
 from e2e.install.installation import Installation
-from e2e.install.machine import eventually
+from e2e.install.machine import Object, eventually
 from modelloop_core.manifest import Manifest, ModelFormat
 from modelloop_core.registry import Files, Registry, describe
 from modelloop_core.storage.open import open_store
@@ -21,21 +22,37 @@ NAME = "model"
 BODY = {"features": {"first": 0.5, "second": 1.2}}
 
 
+def through_gateway(host: str) -> Object:
+    """`spec.traffic` for the shared Gateway."""
+    parents = [{"name": "modelloop", "namespace": "modelloop-gateway"}]
+    return {"gateway": {"parentRefs": parents, "hostnames": [host]}}
+
+
+def through_ingress(host: str, annotations: Mapping[str, str] | None = None) -> Object:
+    """`spec.traffic` for the Ingress controller of `hack.cluster ingress`."""
+    return {"ingress": {"className": "contour", "host": host, "annotations": dict(annotations or {})}}
+
+
 @dataclass(frozen=True)
 class Scene:
     """An installation that watches one namespace, a registry of its own, and the MLModel `model`."""
 
     installation: Installation
     scratch: Path
-
-    @property
-    def host(self) -> str:
-        """The host name that the route answers to."""
-        return f"{self.installation.namespace}.example.com"
+    url: str
+    host: str
+    traffic: Object
 
     def load(self) -> Load:
-        """Predictions through the gateway while the test acts."""
-        url = self.installation.machine.environment["MODELLOOP_GATEWAY_URL"]
+        """Predictions through the gateway or the Ingress controller while the test acts."""
+        return self._load(self.url)
+
+    def load_inside(self) -> Load:
+        """Predictions through the model's Service alone; needs a cluster whose addresses this machine reaches."""
+        address = self.installation.get("service", NAME)["spec"]["clusterIP"]
+        return self._load(f"http://{address}")
+
+    def _load(self, url: str) -> Load:
         return Load(url, self.host, body=BODY, pause=0.02, longest=240)
 
     def publish(self, version: str, *, damaged: bool = False) -> None:
@@ -68,12 +85,7 @@ class Scene:
                 "secretName": "store",
             },
             "serving": {"replicas": 2, "resources": requests, **serving},
-            "traffic": {
-                "gateway": {
-                    "parentRefs": [{"name": "modelloop", "namespace": "modelloop-gateway"}],
-                    "hostnames": [self.host],
-                }
-            },
+            "traffic": self.traffic,
         }
         self.installation.machine.apply(self.installation.mlmodel(NAME, spec))
 
@@ -106,7 +118,7 @@ class Scene:
         return {pod["metadata"]["name"]: pod["metadata"]["labels"]["modelloop.dev/version"] for pod in alive}
 
     def wait_for_version(self, version: str, deadline: float = 120) -> None:
-        """Until the version is live and the gateway confirmed it."""
+        """Until the version is live and takes all traffic."""
 
         def live() -> object:
             stable = self.status().get("stable", {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from e2e.gateway.load import Load
 from e2e.install.machine import eventually
 from e2e.serving.scene import NAME, Scene
+from e2e.serving.sigkill import sigkill
 
 
 def test_a_new_version_takes_all_traffic_without_a_failed_request(scene: Scene) -> None:
@@ -23,12 +24,8 @@ def test_a_new_version_takes_all_traffic_without_a_failed_request(scene: Scene) 
 
 
 def test_a_pod_killed_without_warning_costs_no_request(scene: Scene) -> None:
-    victim = min(scene.pods())
     with scene.load() as load:
-        scene.installation.machine.kubectl(
-            "-n", scene.installation.namespace, "delete", "pod", victim, "--grace-period=0", "--force"
-        )
-        eventually("another pod takes its place", lambda: victim not in scene.pods())
+        sigkill(scene.installation, min(scene.pods()))
         scene.wait_until_settled("1.1.0")
         load.wait_for(200)
     _nothing_failed(load)
