@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import kube_config
 from kubernetes.config.config_exception import ConfigException
 
+from modelloop_cli.cluster.refusals import answered, unreachable
 from modelloop_cli.errors import Refused
 from modelloop_core.api import GROUP, PLURAL, REQUEST_ANNOTATION, VERSION
 
 Object = dict[str, Any]
 _SECONDS = 15
+_BROKEN_KUBECONFIG = (ConfigException, yaml.YAMLError, TypeError, AttributeError, KeyError, ValueError)
+_NO_ANSWER = (urllib3.exceptions.HTTPError, OSError)
 
 
 @dataclass(frozen=True)
@@ -30,27 +36,28 @@ class Connection:
     @classmethod
     def open(cls, context: str | None, namespace: str | None) -> Connection:
         """Connect as kubectl would; raises Refused when there is no usable kubeconfig."""
+        place = os.environ.get("KUBECONFIG") or "~/.kube/config"
         try:
-            api = config.new_client_from_config(context=context)
-            _, active = config.list_kube_config_contexts()
-        except (ConfigException, TypeError) as error:
-            raise Refused(f"no cluster to talk to: {error}", "set KUBECONFIG, or give --context") from error
-        return cls(api, namespace or active.get("context", {}).get("namespace") or "default")
+            merged = kube_config.KubeConfigMerger(place).config
+            if merged is None:
+                raise Refused(f"no cluster to talk to: there is no kubeconfig at {place}", "set KUBECONFIG")
+            # The library's own list of contexts would name the current one, whichever was asked for.
+            chosen = kube_config.KubeConfigLoader(config_dict=merged, active_context=context).current_context
+            api = config.new_client_from_config(config_file=place, context=context)
+        except _BROKEN_KUBECONFIG as error:
+            raise Refused(
+                f"no cluster to talk to: the kubeconfig {place} cannot be used: {error}",
+                "set KUBECONFIG, or give --context with one of `kubectl config get-contexts`",
+            ) from error
+        return cls(api, namespace or chosen["context"].get("namespace") or "default")
 
     def model(self, name: str) -> Object:
-        """The MLModel; raises Refused naming what there is when it is absent."""
+        """The MLModel; raises Refused when it is absent, or may not be read."""
         with self._translated(f"MLModel {self.namespace}/{name}"):
-            found: Object = self._custom.get_namespaced_custom_object(*self._at(name), _request_timeout=_SECONDS)
-            return found
-
-    def models(self) -> list[Object]:
-        """All MLModels of the namespace."""
-        with self._translated(f"MLModels in {self.namespace}"):
-            listed: Object = self._custom.list_namespaced_custom_object(
-                GROUP, VERSION, self.namespace, PLURAL, _request_timeout=_SECONDS
-            )
-            items: list[Object] = listed["items"]
-            return items
+            found = self._custom.get_namespaced_custom_object(*self._at(name), _request_timeout=_SECONDS)
+        if not isinstance(found, dict):
+            raise self._stranger()
+        return found
 
     def request(self, name: str, request: Object) -> None:
         """Write a person's command as the annotation that the operator obeys once."""
@@ -61,8 +68,8 @@ class Connection:
             )
 
     def read(self, path: str, **query: str) -> Object | None:
-        """Any object or list by its path; None when it does not exist."""
-        try:
+        """Any object or list by its path; None when it does not exist, raises Unreadable when it cannot be read."""
+        with self._translated(path):
             response = self.api.call_api(
                 *self.api.param_serialize(
                     "GET", path, query_params=list(query.items()), auth_settings=["BearerToken"],
@@ -71,13 +78,14 @@ class Connection:
                 _request_timeout=_SECONDS,
             )  # fmt: skip
             content = response.read()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Refused(f"the API server does not answer: {error}") from error
         if response.status == 404:
             return None
-        parsed: Object = json.loads(content)
         if response.status >= 400:
-            raise Refused(f"cannot read {path}: {parsed.get('message', response.status)}")
+            raise answered(response.status, content, path)
+        try:
+            parsed: Object = json.loads(content)
+        except ValueError as error:
+            raise self._stranger() from error
         return parsed
 
     @property
@@ -87,23 +95,15 @@ class Connection:
     def _at(self, name: str) -> tuple[str, str, str, str, str]:
         return (GROUP, VERSION, self.namespace, PLURAL, name)
 
+    def _stranger(self) -> Refused:
+        host = self.api.configuration.host
+        return Refused(f"{host} is no Kubernetes API server", "correct the server in the kubeconfig, or give --context")
+
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
         try:
             yield
         except ApiException as error:
-            raise _problem(error, what) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Refused(f"the API server does not answer: {error}", "is the cluster up?") from error
-
-
-def _problem(error: ApiException, what: str) -> Refused:
-    try:
-        message = json.loads(error.body)["message"]
-    except (TypeError, ValueError, KeyError):
-        message = str(error.reason)
-    if error.status == 404 and "could not find the requested resource" in message:
-        return Refused("this cluster has no MLModels", "install charts/modelloop-crds and charts/modelloop")
-    if error.status == 404:
-        return Refused(f"{what} does not exist", "`kubectl get mlmodels -A` lists what there is")
-    return Refused(f"{what}: {message}")
+            raise answered(error.status, error.body, what) from error
+        except _NO_ANSWER as error:
+            raise unreachable(error, self.api.configuration.host) from error

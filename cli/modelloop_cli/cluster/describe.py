@@ -35,7 +35,10 @@ def rows(status: MLModelStatus, now: datetime) -> list[Row]:
 def headline(model: dict[str, Any], status: MLModelStatus) -> str:
     """One sentence: what is live and what it waits for."""
     if status.observedGeneration < model["metadata"]["generation"]:
-        return "the operator has not looked at this MLModel yet; is it running? (`kubectl mlmodel doctor` checks)"
+        generation = model["metadata"]["generation"]
+        return (
+            f"no operator has looked at generation {generation} yet; is it running? (`kubectl mlmodel doctor` checks)"
+        )
     return status.message or "nothing to say yet"
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from modelloop_cli.cluster.connection import Connection
 from modelloop_cli.cluster.describe import problems, status_of
-from modelloop_cli.errors import Refused
+from modelloop_cli.cluster.refusals import Forbidden, Unreadable
 from modelloop_core.api import GROUP, PLURAL, VERSION, MLModelSpec
 from modelloop_core.wire.environment import LEADER_LABEL
 
@@ -20,25 +22,59 @@ _SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was looked at, whether it is well, what was found and what to do."""
+    """One check: what was looked at, whether it is well (None: cannot tell), what was found and what to do."""
 
     check: str
-    well: bool
+    well: bool | None
     found: str
     advice: str = ""
 
 
+Looked = Iterable[Finding]
+
+
 def examine(connection: Connection, name: str, now: datetime) -> list[Finding]:
     """All findings for one MLModel, in the order in which things depend on one another."""
-    findings = [_resource(connection), _operator(connection, now)]
-    model = connection.model(name)
-    spec = MLModelSpec.model_validate(model["spec"])
-    findings += _secrets(connection, spec)
-    findings += _traffic(connection, spec, name)
-    findings += _scaling(connection, spec)
-    findings += _pods(connection, name)
-    findings += _conditions(model)
+    findings = [
+        *_as_far_as_allowed("resource", lambda: [_resource(connection)]),
+        *_as_far_as_allowed("operator", lambda: [_operator(connection, now)]),
+    ]
+    try:
+        model = connection.model(name)
+        spec = MLModelSpec.model_validate(model["spec"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        found = f"spec.{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        return [
+            *findings,
+            Finding("model", False, found, "correct the field; or modelloop is older than the cluster's"),
+        ]
+    except Unreadable as error:
+        return [*findings, _unreadable_model(error)]
+    checks: dict[str, Callable[[], Looked]] = {
+        "secret": lambda: _secrets(connection, spec),
+        "gateway": lambda: _traffic(connection, spec),
+        "autoscaling": lambda: _scaling(connection, spec),
+        "pod": lambda: _pods(connection, name),
+        "condition": lambda: _conditions(model, now),
+    }
+    for check, look in checks.items():
+        findings += _as_far_as_allowed(check, look)
     return findings
+
+
+def _as_far_as_allowed(check: str, look: Callable[[], Looked]) -> Iterator[Finding]:
+    """What a check finds; where it may not look, that, in place of the rest."""
+    try:
+        yield from look()
+    except Unreadable as error:
+        yield Finding(check, None, f"cannot tell: {error}", error.hint)
+
+
+def _unreadable_model(error: Unreadable) -> Finding:
+    if isinstance(error, Forbidden):
+        return Finding("model", None, f"cannot tell: {error}", error.hint)
+    return Finding("model", False, str(error), error.hint)
 
 
 def _resource(connection: Connection) -> Finding:
@@ -49,10 +85,7 @@ def _resource(connection: Connection) -> Finding:
 
 
 def _operator(connection: Connection, now: datetime) -> Finding:
-    try:
-        leases = connection.read("/apis/coordination.k8s.io/v1/leases", labelSelector=f"{LEADER_LABEL}=leader")
-    except Refused as error:
-        return Finding("operator", True, f"cannot tell: {error}", "")
+    leases = connection.read("/apis/coordination.k8s.io/v1/leases", labelSelector=f"{LEADER_LABEL}=leader")
     held = [lease["spec"] for lease in (leases or {}).get("items", ()) if lease["spec"].get("holderIdentity")]
     if not held:
         return Finding(
@@ -65,7 +98,7 @@ def _operator(connection: Connection, now: datetime) -> Finding:
     return Finding("operator", True, f"{holder} leads")
 
 
-def _secrets(connection: Connection, spec: MLModelSpec) -> Iterator[Finding]:
+def _secrets(connection: Connection, spec: MLModelSpec) -> Looked:
     wanted = [(spec.registry.secretName, _SECRET_KEYS), (spec.registry.caSecretName, ("ca.crt",))]
     for name, keys in wanted:
         if name is not None:
@@ -74,10 +107,7 @@ def _secrets(connection: Connection, spec: MLModelSpec) -> Iterator[Finding]:
 
 def _secret(connection: Connection, name: str, keys: tuple[str, ...]) -> Finding:
     where = f"Secret {connection.namespace}/{name}"
-    try:
-        secret = connection.read(f"/api/v1/namespaces/{connection.namespace}/secrets/{name}")
-    except Refused as error:
-        return Finding("secret", True, f"cannot tell: {error}")
+    secret = connection.read(f"/api/v1/namespaces/{connection.namespace}/secrets/{name}")
     if secret is None:
         return Finding("secret", False, f"{where} does not exist", f"create it with {' and '.join(keys)}")
     data = secret.get("data") or {}
@@ -97,7 +127,7 @@ def _is_padded(encoded: str) -> bool:
     return value != value.strip()
 
 
-def _traffic(connection: Connection, spec: MLModelSpec, name: str) -> Iterator[Finding]:
+def _traffic(connection: Connection, spec: MLModelSpec) -> Looked:
     if spec.traffic.gateway is None:
         return
     if connection.read("/apis/gateway.networking.k8s.io/v1") is None:
@@ -122,14 +152,14 @@ def _gateway(gateway: dict[str, Any] | None, where: str) -> Finding:
     return Finding("gateway", True, f"{where} is programmed")
 
 
-def _scaling(connection: Connection, spec: MLModelSpec) -> Iterator[Finding]:
+def _scaling(connection: Connection, spec: MLModelSpec) -> Looked:
     if spec.serving.autoscaling is not None:
         served = connection.read("/apis/metrics.k8s.io/v1beta1")
         found = "pod metrics are served" if served else "the cluster serves no pod metrics"
         yield Finding("autoscaling", served is not None, found, "" if served else "install metrics-server")
 
 
-def _pods(connection: Connection, name: str) -> Iterator[Finding]:
+def _pods(connection: Connection, name: str) -> Looked:
     listed = connection.read(f"/api/v1/namespaces/{connection.namespace}/pods", labelSelector=f"{GROUP}/model={name}")
     for pod in (listed or {}).get("items", ()):
         conditions = {entry["type"]: entry for entry in pod.get("status", {}).get("conditions", ())}
@@ -151,9 +181,22 @@ def _why(pod: dict[str, Any], conditions: dict[str, Any]) -> str:
     )
 
 
-def _conditions(model: dict[str, Any]) -> Iterator[Finding]:
-    status = status_of(model)
+def _conditions(model: dict[str, Any], now: datetime) -> Looked:
+    meta, status = model["metadata"], status_of(model)
+    if status.observedGeneration < meta["generation"]:
+        waiting = (now - datetime.fromisoformat(_spec_written_at(meta))).total_seconds()
+        yield Finding(
+            "condition",
+            False,
+            f"no operator has looked at generation {meta['generation']} yet (waiting {max(0, waiting):.0f}s)",
+            f"is it running? does its watchNamespaces include {meta['namespace']}?",
+        )
     for problem in problems(status):
         yield Finding("condition", False, problem)
-    if status.observedGeneration == model["metadata"]["generation"] and not problems(status):
+    if status.observedGeneration == meta["generation"] and not problems(status):
         yield Finding("condition", True, status.message)
+
+
+def _spec_written_at(meta: dict[str, Any]) -> str:
+    writes = [entry["time"] for entry in meta.get("managedFields", ()) if "f:spec" in entry.get("fieldsV1", {})]
+    return str(max(writes, default=meta["creationTimestamp"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 import uuid
 from dataclasses import asdict
@@ -25,6 +26,7 @@ NamespaceOption = Annotated[
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig; absent means the current one.")]
 _ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 0.3
+_VERDICTS = {True: "ok", False: "PROBLEM", None: "?"}
 
 
 def status(
@@ -76,9 +78,9 @@ def doctor(
     else:
         print_table(
             ("CHECK", "", "FOUND", "DO"),
-            [(found.check, "ok" if found.well else "PROBLEM", found.found, found.advice) for found in findings],
+            [(found.check, _VERDICTS[found.well], found.found, found.advice) for found in findings],
         )
-    if not all(found.well for found in findings):
+    if any(found.well is False for found in findings):
         raise typer.Exit(1)
 
 
@@ -115,7 +117,7 @@ def _print_status(model: dict[str, Any]) -> None:
 def _ask(verb: str, name: str, connection: Connection, output: Output) -> None:
     """Write the request and wait for the operator's answer; exit code 1 when it refuses."""
     identity = uuid.uuid4().hex[:16]
-    connection.request(name, {"id": identity, "verb": verb, "by": getpass.getuser()})
+    connection.request(name, {"id": identity, "verb": verb, "by": _person()})
     deadline = time.monotonic() + _ANSWER_SECONDS
     while time.monotonic() < deadline:
         handled = status_of(connection.model(name)).handledRequest
@@ -130,3 +132,11 @@ def _ask(verb: str, name: str, connection: Connection, output: Output) -> None:
         f"the operator has not answered {verb!r} within {_ANSWER_SECONDS:.0f} s; it will when it runs",
         f"kubectl mlmodel doctor {name}",
     )
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have a number and no name.
+        return f"uid {os.getuid()}"

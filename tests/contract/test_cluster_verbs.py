@@ -1,0 +1,222 @@
+"""`kubectl mlmodel` as a person runs it, against an API server of canned answers: what it says, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from modelloop_cli.main import CLUSTER, LOCAL, build
+from support.api_server import UNKNOWN_PATH, ApiServer, run_api_server, write_kubeconfig
+
+GROUP = "/apis/modelloop.dev/v1alpha1"
+LEASES = "/apis/coordination.k8s.io/v1/leases"
+SECRET = "/api/v1/namespaces/shop/secrets/store"
+PODS = "/api/v1/namespaces/shop/pods"
+MODEL = f"{GROUP}/namespaces/shop/mlmodels/churn"
+GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
+GATEWAY = f"{GATEWAYS}/namespaces/shop/gateways/edge"
+
+
+def now(**ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(**ago)).isoformat()
+
+
+def model(*, generation: int = 1, observed: int = 1) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "churn",
+            "namespace": "shop",
+            "generation": generation,
+            "creationTimestamp": now(days=1),
+            "managedFields": [{"time": now(seconds=90), "fieldsV1": {"f:spec": {}}}],
+        },
+        "spec": {
+            "registry": {"uri": "s3://models", "secretName": "store"},
+            "traffic": {"gateway": {"parentRefs": [{"name": "edge"}]}},
+        },
+        "status": {"observedGeneration": observed, "phase": "Serving", "message": "1.0.0 serves"},
+    }
+
+
+@dataclass(frozen=True)
+class Person:
+    """Runs the program with a kubeconfig of two contexts, `near` being the current one."""
+
+    folder: Path
+    server: ApiServer
+
+    def __call__(self, *words: str, kubeconfig: str = "config") -> Result:
+        return CliRunner(env={"KUBECONFIG": str(self.folder / kubeconfig)}).invoke(build((*LOCAL, *CLUSTER)), words)
+
+    def findings(self) -> dict[str, dict[str, Any]]:
+        told = json.loads(self("doctor", "churn", "-o", "json").stdout)
+        return {finding["check"]: finding for finding in told["findings"]}
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    with run_api_server() as server:
+        write_kubeconfig(tmp_path / "config", "near", near=(server.url, "shop"), far=(server.url, "attic"))
+        server.answers |= {
+            GROUP: {"resources": [{"name": "mlmodels"}, {"name": "mlmodels/status"}]},
+            LEASES: {"items": [{"spec": {"holderIdentity": "operator-0", "renewTime": now()}}]},
+            MODEL: model(),
+            SECRET: {"data": {"AWS_ACCESS_KEY_ID": "YQ==", "AWS_SECRET_ACCESS_KEY": "Yg=="}},
+            GATEWAYS: {"resources": []},
+            GATEWAY: {"status": {"conditions": [{"type": "Programmed", "status": "True"}]}},
+            PODS: {"items": []},
+        }
+        yield Person(tmp_path, server)
+
+
+@pytest.mark.parametrize(
+    ("options", "namespace"),
+    [((), "shop"), (("--context", "far"), "attic"), (("--context", "far", "-n", "cellar"), "cellar")],
+    ids=["the current context's", "that of the context asked for", "the one asked for"],
+)
+def test_the_namespace_is(person: Person, options: tuple[str, ...], namespace: str) -> None:
+    person("status", "churn", *options)
+    assert person.server.asked == [f"{GROUP}/namespaces/{namespace}/mlmodels/churn"]
+
+
+def test_a_context_is_enough_where_none_is_current(person: Person) -> None:
+    write_kubeconfig(person.folder / "other", None, far=(person.server.url, "shop"))
+    assert person("status", "churn", "--context", "far", kubeconfig="other").exit_code == 0
+
+
+def test_doctor_finds_a_healthy_mlmodel_well(person: Person) -> None:
+    done = person("doctor", "churn")
+    assert (done.exit_code, "PROBLEM" in done.stdout) == (0, False), done.stdout + done.stderr
+    assert "1.0.0 serves" in done.stdout
+
+
+def test_doctor_says_that_a_spec_waits_for_an_operator(person: Person) -> None:
+    person.server.answers[MODEL] = model(generation=3, observed=2)
+    done = person("doctor", "churn")
+    assert done.exit_code == 1
+    line = next(line for line in done.stdout.splitlines() if line.startswith("condition"))
+    assert "PROBLEM" in line
+    assert "no operator has looked at generation 3 yet (waiting 9" in line
+    assert "does its watchNamespaces include shop?" in line
+
+
+@pytest.mark.parametrize(
+    ("path", "check"),
+    [
+        (GROUP, "resource"),
+        (LEASES, "operator"),
+        (SECRET, "secret"),
+        (GATEWAYS, "gateway"),
+        (GATEWAY, "gateway"),
+        (PODS, "pod"),
+        (MODEL, "model"),
+    ],
+)
+def test_doctor_says_of_what_it_may_not_look_at_that_it_cannot_tell(person: Person, path: str, check: str) -> None:
+    person.server.forbid(path, "things")
+    finding = person.findings()[check]
+    assert finding["well"] is None
+    assert finding["found"].startswith("cannot tell: ")
+    assert 'needs permission: things is forbidden: User "ann"' in finding["found"]
+
+
+def test_what_cannot_be_told_is_no_problem(person: Person) -> None:
+    person.server.forbid(SECRET, "secrets")
+    done = person("doctor", "churn")
+    assert done.exit_code == 0
+    assert next(line for line in done.stdout.splitlines() if line.startswith("secret")).split()[1] == "?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ((404, UNKNOWN_PATH), "this cluster has no MLModels"),
+        ((404, {"message": "not found", "details": {"name": "churn"}}), "MLModel shop/churn does not exist"),
+        ({**model(), "spec": {"registry": {"uri": "s3://models"}, "later": 1}}, "spec.later: Extra inputs"),
+    ],
+    ids=["no such kind", "no such MLModel", "a field of a later release"],
+)
+def test_doctor_ends_with_what_it_found_where_there_is_no_mlmodel_to_look_at(
+    person: Person, answer: Any, found: str
+) -> None:
+    person.server.answers[MODEL] = answer
+    findings = person.findings()
+    assert list(findings) == ["resource", "operator", "model"]
+    assert findings["model"]["well"] is False
+    assert found in findings["model"]["found"]
+    assert findings["model"]["advice"]
+
+
+@pytest.mark.parametrize("verb", ["status", "refresh", "retry"])
+@pytest.mark.parametrize(
+    ("answer", "error", "hint"),
+    [
+        ((404, UNKNOWN_PATH), "this cluster has no MLModels", "install charts/modelloop-crds"),
+        ((404, {"message": "m", "details": {}}), "MLModel shop/churn does not exist", "kubectl get mlmodels -A"),
+        ((403, {"message": "ann cannot"}), "MLModel shop/churn needs permission: ann cannot", "grants rights"),
+        ((401, {"message": "Unauthorized"}), "does not know who asks", "renew the credentials"),
+        ((500, "<html>"), "MLModel shop/churn: the API server answered 500", ""),
+    ],
+    ids=["no such kind", "no such MLModel", "no permission", "no credentials", "a fault"],
+)
+def test_a_refusal_of_the_api_server_is_a_sentence(
+    person: Person, verb: str, answer: Any, error: str, hint: str
+) -> None:
+    person.server.answers[MODEL] = answer
+    _assert_refused(person(verb, "churn"), error, hint)
+
+
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (None, "there is no kubeconfig at"),
+        ("{", "cannot be used"),
+        ("just words", "cannot be used"),
+        ("{apiVersion: v1, kind: Config}", "cannot be used"),
+        ("{current-context: a, contexts: [{name: a, context: {cluster: b}}], clusters: []}", "cannot be used"),
+    ],
+    ids=["absent", "no YAML", "a text", "empty", "a context without a cluster"],
+)
+def test_a_kubeconfig_of_no_use_is_named(person: Person, verb: str, text: str | None, error: str) -> None:
+    if text is not None:
+        (person.folder / "other").write_text(text)
+    refused = person(verb, "churn", kubeconfig="other")
+    _assert_refused(refused, error, "set KUBECONFIG")
+    assert str(person.folder / "other") in refused.stderr
+
+
+def test_a_context_that_is_not_in_the_kubeconfig_is_named(person: Person) -> None:
+    _assert_refused(person("status", "churn", "--context", "moon"), "moon", "kubectl config get-contexts")
+
+
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+def test_a_cluster_that_does_not_answer_is_named_without_python(person: Person, verb: str) -> None:
+    write_kubeconfig(person.folder / "other", "gone", gone=("http://127.0.0.1:1", None))
+    refused = person(verb, "churn", kubeconfig="other")
+    _assert_refused(refused, "API server at http://127.0.0.1:1 does not answer: ", "is the cluster up?")
+    assert "object at 0x" not in refused.stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "doctor"])
+def test_a_server_that_is_no_api_server_is_named(person: Person, verb: str) -> None:
+    for path in (MODEL, GROUP):
+        person.server.answers[path] = (200, "<html>")
+    _assert_refused(person(verb, "churn"), "is no Kubernetes API server", "correct the server")
+
+
+def _assert_refused(refused: Result, error: str, hint: str) -> None:
+    assert refused.exit_code == 1, refused.stdout + refused.stderr
+    first, *rest = refused.stderr.splitlines()
+    assert first.startswith("error: ")
+    assert error in first
+    assert hint in " ".join(rest)
+    assert "Traceback" not in refused.stderr
+    assert "unexpected" not in refused.stderr
