@@ -39,6 +39,16 @@ class NumericFeature(_Value):
             raise ValueError(f"feature {self.name!r}: minimum {self.minimum} is above maximum {self.maximum}")
         return self
 
+    def accepts_values_of(self, other: Feature) -> bool:
+        """Whether each value that `other` allows is allowed here and means the same."""
+        return (
+            isinstance(other, NumericFeature)
+            and (self.name, self.dtype) == (other.name, other.dtype)
+            and (self.nullable or not other.nullable)
+            and (self.minimum is None or (other.minimum is not None and self.minimum <= other.minimum))
+            and (self.maximum is None or (other.maximum is not None and self.maximum >= other.maximum))
+        )
+
 
 class CategoricalFeature(_Value):
     """One of `levels` (compared as strings); other values are refused unless `open` is true."""
@@ -54,6 +64,15 @@ class CategoricalFeature(_Value):
         if len(set(self.levels)) != len(self.levels):
             raise ValueError(f"feature {self.name!r}: levels repeat")
         return self
+
+    def accepts_values_of(self, other: Feature) -> bool:
+        """Whether each value that `other` allows is allowed here and means the same."""
+        return (
+            isinstance(other, CategoricalFeature)
+            and self.name == other.name
+            and (self.nullable or not other.nullable)
+            and (self.open or (not other.open and set(other.levels) <= set(self.levels)))
+        )
 
 
 Feature = Annotated[NumericFeature | CategoricalFeature, Field(discriminator="kind")]
@@ -122,10 +141,10 @@ class Signature(_Value):
         return tuple(feature.name for feature in self.inputs)
 
     def accepts_callers_of(self, other: Signature) -> bool:
-        """Whether requests valid for `other` mean the same here: equal names, order, kinds, dtypes, output."""
-        mine = [(feature.kind, feature.name, getattr(feature, "dtype", None)) for feature in self.inputs]
-        theirs = [(feature.kind, feature.name, getattr(feature, "dtype", None)) for feature in other.inputs]
-        return mine == theirs and self._output_shape() == other._output_shape()
+        """Whether requests valid for `other` are valid and mean the same here: no fewer values, the same output."""
+        if len(self.inputs) != len(other.inputs) or self._output_shape() != other._output_shape():
+            return False
+        return all(mine.accepts_values_of(theirs) for mine, theirs in zip(self.inputs, other.inputs, strict=True))
 
     def _output_shape(self) -> tuple[Task, tuple[str, ...]]:
         return self.task, getattr(self.output, "classes", ())

@@ -94,7 +94,8 @@ def read_frame(frame: pd.DataFrame | Mapping[str, Any] | str | Path) -> pd.DataF
     if not Path(frame).exists():
         raise PublishError(f"there is no reference {str(frame)!r}", "give a Parquet file of rows that the model takes")
     try:
-        return pd.read_parquet(frame)
+        # Nullable types: else an integer column with one null would come as a float.
+        return pd.read_parquet(frame, dtype_backend="numpy_nullable")
     except (OSError, ValueError) as error:
         said = " ".join(str(error).split())
         raise PublishError(f"{str(frame)!r} is no Parquet file: {said}", "give a Parquet file") from error

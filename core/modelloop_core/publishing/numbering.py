@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from modelloop_core.feature_schema import Signature
+from modelloop_core.feature_schema import Feature, NumericFeature, Signature
 from modelloop_core.publishing.errors import PublishError
 from modelloop_core.registry import Registry
 from modelloop_core.storage.port import NotFound
@@ -60,10 +60,28 @@ def _change(before: Signature, after: Signature) -> str:
         return " and ".join(changes)
     if before.feature_names != after.feature_names:
         return f"the order of the features is {', '.join(after.feature_names)}"
-    pairs = zip(before.inputs, after.inputs, strict=True)
-    retyped = [
-        one.name
-        for one, other in pairs
-        if (one.kind, getattr(one, "dtype", "")) != (other.kind, getattr(other, "dtype", ""))
-    ]
-    return f"another type of {', '.join(retyped)}" if retyped else f"the output is {after.output!r}"
+    pairs = list(zip(before.inputs, after.inputs, strict=True))
+    retyped = [one.name for one, other in pairs if _type(one) != _type(other)]
+    if retyped:
+        return f"another type of {', '.join(retyped)}"
+    narrowed = [f"{one.name} ({_lost(one, other)})" for one, other in pairs if not other.accepts_values_of(one)]
+    return f"fewer values of {', '.join(narrowed)}" if narrowed else f"the output is {after.output!r}"
+
+
+def _type(feature: Feature) -> tuple[str, str]:
+    return feature.kind, getattr(feature, "dtype", "")
+
+
+def _lost(before: Feature, after: Feature) -> str:
+    if before.nullable and not after.nullable:
+        return "no null"
+    if isinstance(before, NumericFeature) and isinstance(after, NumericFeature):
+        return f"only {_range(after)}, not {_range(before)}"
+    gone = [repr(level) for level in getattr(before, "levels", ()) if level not in getattr(after, "levels", ())]
+    return f"no {', '.join(gone[:5])}" if gone else "no unknown level"
+
+
+def _range(feature: NumericFeature) -> str:
+    low = "" if feature.minimum is None else f"{feature.minimum:g}"
+    high = "" if feature.maximum is None else f"{feature.maximum:g}"
+    return f"[{low}, {high}]"

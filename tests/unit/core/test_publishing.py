@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from modelloop_core.card import CARD_NAME, ModelCard
 from modelloop_core.feature_schema import CategoricalFeature, MulticlassOutput, NumericFeature, Task
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.preprocessing import Encode, Impute, Preprocessing
-from modelloop_core.publishing import PublishError, Schema, parse_preprocessing, parse_schema, publish
+from modelloop_core.publishing import PublishError, Schema, parse_preprocessing, parse_schema, publish, read_frame
 from modelloop_core.publishing.schema import infer_inputs
 from modelloop_core.registry import Registry
 from modelloop_core.registry_errors import VersionExists
@@ -329,6 +331,39 @@ def test_a_number_that_would_surprise_callers_is_refused(registry: Registry, tmp
     with pytest.raises(PublishError, match=r"1\.1\.0 would change .* with c") as caught:
         publish(wider, FRAME.assign(c=1.0), registry=registry, label="left", version="1.1.0")
     assert caught.value.hint == "publish it as 2.0.0"
+
+
+def test_whole_numbers_with_nulls_in_a_file_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "reference.parquet"
+    columns = {"whole": [1, None, 3], "real": [0.5, None, 2.0], "flag": [True, None, False], "city": ["a", None, "b"]}
+    pq.write_table(pa.table(columns), path)
+    assert infer_inputs(read_frame(path)) == (
+        NumericFeature(name="whole", dtype="int64", nullable=True),
+        NumericFeature(name="real", dtype="float64", nullable=True),
+        NumericFeature(name="flag", dtype="bool", nullable=True),
+        CategoricalFeature(name="city", levels=("a", "b"), nullable=True),
+    )
+
+
+def test_a_file_with_nulls_is_published(registry: Registry, tmp_path: Path, model: Path) -> None:
+    path = tmp_path / "reference.parquet"
+    pq.write_table(pa.table({"a": [1, None, 3, 4], "b": [1.0, 0.5, 2.0, 3.0], "left": [0, 1, 0, 1]}), path)
+    steps = Preprocessing(features={"a": (Impute(value=2.0),)})
+    published = publish(model, path, registry=registry, label="left", preprocessing=steps)
+    assert published.manifest.example == (1.0, 1.0)
+    assert published.manifest.signature.inputs[0] == NumericFeature(name="a", dtype="int64", nullable=True)
+
+
+def test_a_number_that_would_refuse_what_callers_send_is_refused_and_says_what(
+    registry: Registry, tmp_path: Path
+) -> None:
+    before = Schema(inputs=(NumericFeature(name="a", minimum=0), NumericFeature(name="b", nullable=True)))
+    after = Schema(inputs=(NumericFeature(name="a", minimum=1), NumericFeature(name="b")))
+    model = onnx_logistic(tmp_path / "m.onnx", 2)
+    publish(model, FRAME, registry=registry, label="left", schema=before)
+    with pytest.raises(PublishError, match=r"fewer values of a \(only \[1, \], not \[0, \]\), b \(no null\)"):
+        publish(model, FRAME, registry=registry, label="left", schema=after, version="1.1.0")
+    assert str(publish(model, FRAME, registry=registry, label="left", schema=after).version) == "2.0.0"
 
 
 def test_a_number_that_is_given_is_taken_or_told(registry: Registry, model: Path) -> None:
