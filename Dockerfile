@@ -43,6 +43,8 @@ WORKDIR /tmp
 USER 65534:65534
 
 FROM image AS control
+# Threads that read stores would each keep an arena of their own: memory that the operator never gives back.
+ENV MALLOC_ARENA_MAX=2
 COPY --from=control-dependencies /opt/modelloop /opt/modelloop
 COPY --from=project /project /opt/project
 

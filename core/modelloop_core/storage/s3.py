@@ -1,4 +1,4 @@
-"""S3 and whatever speaks its protocol with conditional writes, as an object store; the only module that loads boto3."""
+"""S3 and whatever speaks its protocol with conditional writes, as an object store, by boto3's core."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.session import Session
 
 from modelloop_core.storage.keys import check_key, check_prefix
 from modelloop_core.storage.port import AlreadyExists, ObjectInfo, Unavailable
@@ -140,12 +141,8 @@ def _client(
     session_token: str | None,
     read_seconds: float,
 ) -> Any:
-    session = boto3.session.Session(
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        aws_session_token=session_token,
-        region_name=region,
-    )
+    session = Session()
+    session.register_component("data_loader", _loader())
     # Stores outside AWS know path addressing and no checksum trailers; the manifest's SHA-256 covers the content.
     elsewhere = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
     config = Config(
@@ -156,7 +153,20 @@ def _client(
         max_pool_connections=16,
         **(elsewhere if endpoint else {}),
     )
-    region_or_default = session.region_name or "us-east-1"
-    return session.client(
-        "s3", endpoint_url=endpoint, region_name=region_or_default, verify=ca_file or None, config=config
+    return session.create_client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region or session.get_config_variable("region") or "us-east-1",
+        verify=ca_file or None,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=session_token,
+        config=config,
     )
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Loader:
+    """One description of S3 for all clients: each session's own would cost 12 MiB a client."""
+    loader: Loader = Session().get_component("data_loader")
+    return loader

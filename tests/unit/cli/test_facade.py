@@ -20,7 +20,7 @@ def test_publish_is_that_of_core() -> None:
 
 @pytest.mark.parametrize("module", ["modelloop", "modelloop_cli.main"])
 def test_importing_loads_no_heavy_library(module: str) -> None:
-    heavy = {"torch", "pandas", "numpy", "boto3", "kubernetes", "yaml"}
+    heavy = {"torch", "pandas", "numpy", "botocore", "kubernetes", "yaml"}
     look = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

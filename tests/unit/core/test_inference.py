@@ -246,7 +246,7 @@ def test_an_onnx_model_never_imports_torch(tmp_path: Path) -> None:
         "import sys, pathlib, numpy; from modelloop_core.inference import load_model; "
         "from modelloop_core.manifest import ModelFormat; "
         "m = load_model(pathlib.Path(sys.argv[1]), ModelFormat.ONNX); m.predict(numpy.zeros((1, 2), 'float32')); "
-        "print([name for name in ('torch', 'onnx', 'fastapi', 'boto3') if name in sys.modules])"
+        "print([name for name in ('torch', 'onnx', 'fastapi', 'botocore') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
