@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.server
 import importlib.util
 import json
+import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -85,3 +87,60 @@ def test_an_answer_must_hold_a_prediction(program: ModuleType, prediction: objec
 def test_what_does_not_answer_is_named(program: ModuleType) -> None:
     with pytest.raises(program.Failed, match=r"http://127.0.0.1:1/model does not answer"):
         program.model_answers("http://127.0.0.1:1")
+
+
+@contextmanager
+def raw(answer: bytes) -> Iterator[str]:
+    """A server that writes these bytes to whoever connects, and hangs up; yields its address."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(answer)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+OK = b"HTTP/1.0 200 OK\r\n\r\n"
+STRANGERS = {
+    "a web page": (OK + b"<html>", "answered no JSON object but '<html>'"),
+    "a list": (OK + b"[1]", "answered no JSON object"),
+    "bytes that are no text": (OK + b"\xff\xfe", "answered no JSON object"),
+    "JSON of another kind": (OK + b'{"a": 1}', "names no example, only ['a']"),
+    "not HTTP": (b"SSH-2.0\r\n", "gave no proper answer"),
+    "an end at once": (b"", "does not answer"),
+    "half an answer": (b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n{", "gave no proper answer"),
+    "a refusal of two lines": (b"HTTP/1.0 503 No\r\n\r\nnot\nready", "/model answered 503: not ready"),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_whatever_answers_is_told_in_one_line_with_what_to_do(
+    program: ModuleType, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    answer, told = STRANGERS[kind]
+    with raw(answer) as url:
+        assert program.run(named("model", program.checks("", url)), patience=0) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"FAILED {url}/model")
+    assert told in line
+    assert line.endswith("(tried for 0 s); look at the MLModel with `kubectl mlmodel doctor`")
+
+
+def test_a_missing_identity_is_told(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run(named("resource", program.checks("", "")), patience=0) == 1
+    assert capsys.readouterr().out.startswith("FAILED the test's own identity cannot be read from")
+
+
+def test_an_address_that_is_none_is_told(program: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run(named("operator", program.checks("operator:8081", "")), patience=0) == 1
+    assert capsys.readouterr().out.startswith("FAILED operator:8081/readyz")
+
+
+def named(name: str, checks: Iterable[Any]) -> list[Any]:
+    """The one of this name."""
+    return [check for check in checks if check[0] == name]
