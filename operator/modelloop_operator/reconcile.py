@@ -7,20 +7,19 @@ leader fails at the commit.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.versions import Version
-from modelloop_operator.cluster.apply import Applier, NameTaken
+from modelloop_operator.cluster.apply import Applier
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
-from modelloop_operator.cluster.observe import InvalidModel, Observer
-from modelloop_operator.cluster.port import Rejected
+from modelloop_operator.cluster.observe import InvalidModel, Observer, parse
+from modelloop_operator.cluster.port import ClusterError
 from modelloop_operator.decide.decisions import Decision, Wait
 from modelloop_operator.decide.observation import Catalog, Observation, Policy
 from modelloop_operator.decide.serving import decide, floor_of
@@ -31,15 +30,15 @@ from modelloop_operator.render.children import Replicas, children
 from modelloop_operator.render.predictor import Installation
 from modelloop_operator.render.traffic import url
 
-log = logging.getLogger(__name__)
-
-_REJECTED_RECHECK_SECONDS = 30.0
 _AFTER_WRITE_SECONDS = 1.0
 
 
 @dataclass
 class Reconciler:
-    """Brings MLModels to where their spec wants them, one move per pass."""
+    """Brings MLModels to where their spec wants them, one move per pass.
+
+    What the API server refuses is told once, in its own words, by condition and event, and raised for a back-off.
+    """
 
     cache: Cache
     catalogs: Catalogs
@@ -51,7 +50,7 @@ class Reconciler:
     policy: Policy
     metrics: Metrics
     now: Callable[[], datetime]
-    _rejections: dict[Key, str] = field(default_factory=dict)
+    _refusals: dict[Key, str] = field(default_factory=dict)
     _uids: dict[Key, str] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -59,12 +58,16 @@ class Reconciler:
         try:
             seen = await self.observer.observe(key)
         except InvalidModel as error:
-            await self.committer.mark_invalid(self.cache.models[key], str(error), self.now())
+            await self.committer.mark_stalled(self.cache.models[key], "InvalidSpec", str(error), self.now())
             return self.policy.idle.total_seconds()
+        except ClusterError as error:
+            if not error.retriable:
+                await self._tell_unreadable(key, error)
+            raise
         if seen is None or seen.model.metadata.deletionTimestamp is not None:
             self._forget(key)
             return None
-        seen = replace(seen, rejected=self._rejections.get(key, ""))
+        seen = replace(seen, rejected=self._refusals.get(key, ""))
         decision = decide(seen, self.now(), self.policy)
         model = await self._commit(seen, decision)
         seconds = await self._act(key, seen, model, decision)
@@ -73,7 +76,12 @@ class Reconciler:
 
     async def _commit(self, seen: Observation, decision: Decision) -> MLModel:
         status = _addressed(seen, next_status(seen, decision, self.now()))
-        committed = await self.committer.commit(seen.model, status)
+        try:
+            committed = await self.committer.commit(seen.model, status)
+        except ClusterError as error:
+            if not error.retriable:
+                await self._tell_refused(seen.model, error)
+            raise
         self.metrics.decided(decision)
         self.metrics.observed(committed)
         self._uids[committed.metadata.namespace, committed.metadata.name] = committed.metadata.uid
@@ -89,9 +97,11 @@ class Reconciler:
             wrote = await self.applier.apply(model, wanted)
             if _may_prune(seen, model):
                 wrote |= await self.applier.prune(model, wanted)
-        except (Rejected, NameTaken) as error:
-            return self._remember_rejection(key, str(error))
-        mended = self._rejections.pop(key, None) is not None
+        except ClusterError as error:
+            if error.retriable or not await self._tell_refused(model, error):
+                raise
+            return 0.0
+        mended = self._refusals.pop(key, None) is not None
         if not isinstance(decision, Wait) or mended:
             return 0.0
         # What was written just now was not yet seen: look again soon, or status would speak of the time before.
@@ -99,19 +109,33 @@ class Reconciler:
             min(_AFTER_WRITE_SECONDS, decision.recheck.total_seconds()) if wrote else decision.recheck.total_seconds()
         )
 
-    def _remember_rejection(self, key: Key, message: str) -> float:
-        """The next pass puts it into status; it is tried again now and then, because the cause lies outside."""
-        told = self._rejections.get(key) == message
-        self._rejections[key] = message
-        log.warning("child refused", extra={"model": "/".join(key), "error": message})
-        return _REJECTED_RECHECK_SECONDS if told else 0.0
+    async def _tell_unreadable(self, key: Key, error: ClusterError) -> None:
+        body = self.cache.models[key]
+        if await self.committer.mark_stalled(body, "ReadRejected", str(error), self.now()):
+            await self.chronicle.tell(parse(body), Wait("ReadRejected", str(error), self.policy.recheck))
+
+    async def _tell_refused(self, model: MLModel, error: ClusterError) -> bool:
+        """Remember a refused write for the next pass, which puts it into status; whether it is news."""
+        key = (model.metadata.namespace, model.metadata.name)
+        told = self._refusals.get(key, "")
+        # Of one request the first words stay: those of a webhook may differ each time, and a status that follows them
+        # would never come to rest.
+        if told and _request(told) == _request(str(error)):
+            return False
+        self._refusals[key] = str(error)
+        await self.chronicle.tell(model, Wait("WriteRejected", str(error), self.policy.recheck))
+        return True
 
     def _forget(self, key: Key) -> None:
         self.catalogs.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
-        self._rejections.pop(key, None)
+        self._refusals.pop(key, None)
         self.chronicle.forget(self._uids.pop(key, ""))
+
+
+def _request(error: str) -> str:
+    return error.partition(": ")[0]
 
 
 def _may_prune(seen: Observation, model: MLModel) -> bool:

@@ -10,11 +10,11 @@ from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.facts import Child
 from modelloop_operator.cluster.kinds import SERVICE, Kind, kind_of
 from modelloop_operator.cluster.ownership import owned_digest, rendered_digest
-from modelloop_operator.cluster.port import Cluster, Conflict, Missing, Object, Rejected
+from modelloop_operator.cluster.port import Cluster, ClusterError, Conflict, Missing, Object, Rejected
 from modelloop_operator.naming import MANAGER
 
 
-class NameTaken(Exception):
+class NameTaken(ClusterError):
     """An object of that name exists and is not this MLModel's: it is left alone."""
 
 
@@ -42,7 +42,7 @@ class Applier:
     _applied: dict[Key, dict[_Identity, _Applied]] = field(default_factory=dict)
 
     async def apply(self, model: MLModel, wanted: Iterable[Object]) -> bool:
-        """Apply what differs, in order; whether anything did. Stops with NameTaken or ClusterError at what fails."""
+        """Apply what differs, in order; whether anything did. Stops with ClusterError at what fails."""
         held, wrote = self._held(model), False
         for body in wanted:
             kind = kind_of(body)
@@ -70,22 +70,22 @@ class Applier:
         try:
             answer = await self.cluster.apply(kind, body)
         except Rejected:
-            answer = await self._replace_and_apply(model, kind, body)
+            if kind != SERVICE or await self._live(model, kind, body) is None:
+                raise
+            answer = await self._replace_service(model, body)
         self.cache.put_child(kind, answer)
         applied = _Applied(answer["metadata"]["uid"], rendered_digest(body), owned_digest(answer, MANAGER))
         self._applied.setdefault(_key(model), {})[kind.kind, body["metadata"]["name"]] = applied
 
-    async def _replace_and_apply(self, model: MLModel, kind: Kind, body: Object) -> Object:
+    async def _replace_service(self, model: MLModel, body: Object) -> Object:
         """Undo an edit of a Service's port, which apply cannot: it adds ours beside the edited one and is refused.
 
         Only for Services: a replaced Deployment would lose the count that an autoscaler set.
         """
-        if kind != SERVICE or await self._live(model, kind, body) is None:
-            return await self.cluster.apply(kind, body)
         live = await self.cluster.get(SERVICE, model.metadata.namespace, body["metadata"]["name"])
         revision = {"resourceVersion": live["metadata"]["resourceVersion"]}
         await self.cluster.replace(SERVICE, {**body, "metadata": {**body["metadata"], **revision}})
-        return await self.cluster.apply(kind, body)
+        return await self.cluster.apply(SERVICE, body)
 
     def _is_current(self, model: MLModel, child: Child, rendered: str) -> bool:
         applied = self._applied.get(_key(model), {}).get((child.kind.kind, child.name))

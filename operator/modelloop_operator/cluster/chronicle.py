@@ -13,7 +13,7 @@ from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.history import HistoryWriter
 from modelloop_operator.cluster.kinds import EVENT
 from modelloop_operator.cluster.port import Cluster, ClusterError
-from modelloop_operator.decide.decisions import Decision, Refuse
+from modelloop_operator.decide.decisions import Decision, Refuse, Wait
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class Chronicle:
                 "namespace": meta.namespace,
             },
             "eventTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "type": "Warning" if isinstance(decision, Refuse) else "Normal",
+            # Of the waits only those are told that the API server's refusal imposes.
+            "type": "Warning" if isinstance(decision, Refuse | Wait) else "Normal",
             "reason": decision.reason,
             "action": type(decision).__name__,
             "note": decision.message[:1024],

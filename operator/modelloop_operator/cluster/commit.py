@@ -10,7 +10,7 @@ from typing import Any
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_operator.cluster.cache import Cache
 from modelloop_operator.cluster.kinds import MLMODEL, Kind
-from modelloop_operator.cluster.port import Cluster, Conflict, Object
+from modelloop_operator.cluster.port import Cluster, Conflict, Missing, Object
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,24 @@ class Committer:
             raise Conflict(f"MLModel {seen.metadata.namespace}/{seen.metadata.name} went away during the pass")
         return MLModel.parse(await self._write(_at(body, seen.metadata.resourceVersion), to_dict(status)))
 
-    async def mark_invalid(self, body: Object, problem: str, now: datetime) -> None:
-        """Say on an MLModel that cannot be read why nothing happens; what it remembered stays."""
+    async def mark_stalled(self, body: Object, reason: str, problem: str, now: datetime) -> bool:
+        """Say on an MLModel of which nothing can be decided why that is; whether it did not say so before."""
         generation = body["metadata"].get("generation", 0)
         status = body.get("status", {})
-        stalled = _condition("Stalled", "True", "InvalidSpec", problem, now, generation, status)
+        stalled = _condition("Stalled", "True", reason, problem, now, generation, status)
         others = [c for c in status.get("conditions", ()) if c["type"] not in ("Stalled", "Reconciling")]
         marked = {**status, "conditions": [*others, stalled], "message": problem, "observedGeneration": generation}
-        if marked != status:
-            await self._write(body, marked)
+        if marked == status:
+            return False
+        await self._write(body, marked)
+        return True
 
     async def _write(self, body: Object, status: dict[str, Any]) -> Object:
         self.on_write("status", MLMODEL)
-        written = await self.cluster.replace(MLMODEL, {**body, "status": status}, "status")
+        try:
+            written = await self.cluster.replace(MLMODEL, {**body, "status": status}, "status")
+        except Missing as error:
+            raise Conflict(f"it went away during the pass: {error}") from error
         self.cache.put_model(written)
         return written
 

@@ -30,6 +30,8 @@ from modelloop_core.wire.environment import EXIT_PERMANENT
 from modelloop_operator.cluster.kinds import (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    ENDPOINT_SLICE,
+    EVENT,
     GATEWAY,
     HTTP_ROUTE,
     MLMODEL,
@@ -272,9 +274,66 @@ def test_a_child_that_the_api_server_refuses_is_told_in_its_words(tmp_path: Path
         stage.cluster.put(MLMODEL, MODEL)
         await stage.wait(20)
         assert summary(stage.cluster)["conditions"]["Stalled"] == ("True", "WriteRejected", str(full))
+        assert warnings(stage.cluster) == [("WriteRejected", str(full))]
         stage.cluster.refuse = lambda verb, kind, name: None
         await stage.wait(90)
         assert summary(stage.cluster)["conditions"]["Ready"][0] == "True"
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_refused_child_is_tried_again_ever_more_rarely(tmp_path: Path) -> None:
+    tries: list[float] = []
+
+    async def story(stage: Stage) -> None:
+        def refuse(verb: str, kind: Kind, name: str) -> Rejected | None:
+            if (verb, kind) != ("apply", DEPLOYMENT):
+                return None
+            tries.append(stage.clock())
+            # Other words each time, as of a webhook that names the request.
+            return Rejected(f"PATCH {kind.plural}: denied, request {len(tries)}")
+
+        publish(stage.folder, "1.0.0")
+        stage.cluster.refuse = refuse
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(300)
+
+    run(tmp_path, story, Events.IMMEDIATE)
+    # At once: the first pass, the one that puts the refusal into status, and the one that this write wakes.
+    assert tries.count(tries[0]) == 3
+    assert 5 < len(tries) < 20
+    assert tries[-1] - tries[-2] > 30
+
+
+def test_a_read_that_the_api_server_forbids_is_told_in_its_words_until_it_is_allowed(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        forbidden = Rejected("endpointslices is forbidden")
+        stage.cluster.refuse = lambda verb, kind, name: forbidden if kind == ENDPOINT_SLICE else None
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(20)
+        assert summary(stage.cluster)["conditions"]["Stalled"] == ("True", "ReadRejected", str(forbidden))
+        assert warnings(stage.cluster) == [("ReadRejected", str(forbidden))]
+        stage.cluster.refuse = lambda verb, kind, name: None
+        await stage.wait(150)
+        found = summary(stage.cluster)["conditions"]
+        assert (found["Ready"][0], found["Stalled"][0]) == ("True", "False")
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_a_status_that_the_api_server_refuses_is_told_by_an_event(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        invalid = Rejected("status.phase: Unsupported value")
+        stage.cluster.refuse = lambda verb, kind, name: invalid if (verb, kind) == ("replace", MLMODEL) else None
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(20)
+        assert warnings(stage.cluster) == [("WriteRejected", str(invalid))]
+        stage.cluster.refuse = lambda verb, kind, name: None
+        await stage.wait(150)
+        found = summary(stage.cluster)["conditions"]
+        assert (found["Ready"][0], found["Stalled"][0]) == ("True", "False")
 
     run(tmp_path, story, Events.IMMEDIATE)
 
@@ -328,6 +387,12 @@ def test_the_time_to_drain_counts_from_the_gateways_yes_and_not_from_the_decisio
         assert "churn-v1-0-0" not in stage.cluster.of(DEPLOYMENT)
 
     run(tmp_path, story, Events.IMMEDIATE)
+
+
+def warnings(cluster: FakeCluster) -> list[tuple[str, str]]:
+    """Reason and words of each warning that was told."""
+    told = cluster.of(EVENT).values()
+    return [(event["reason"], event["note"]) for event in told if event["type"] == "Warning"]
 
 
 def failed_pod(model: str, version: str) -> Object:
