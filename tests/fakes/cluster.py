@@ -136,11 +136,6 @@ class FakeCluster:
         """Grows with every change, whoever made it."""
         return self._revision
 
-    async def raw(self, path: str) -> Object:
-        """A discovery document."""
-        await self._enter("get", kinds.MLMODEL, path)
-        return {}
-
     # --- what other clients and controllers do ----------------------------------------------------------------------
 
     def put(self, kind: Kind, body: Object) -> Object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,11 +35,6 @@ AnnotationMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Fiel
 def seconds(duration: str) -> float:
     """Seconds of a duration like `1h30m` or `250ms`."""
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|s|m|h|d)", duration))
-
-
-def delta(duration: str) -> timedelta:
-    """A duration like `1h30m` as a timedelta."""
-    return timedelta(seconds=seconds(duration))
 
 
 class APIObject(BaseModel):

@@ -71,10 +71,6 @@ class KubernetesApi:
         path = kind.path(body["metadata"].get("namespace"), body["metadata"]["name"], subresource)
         return await self._request("put", path, body, field_manager=self._manager)
 
-    async def raw(self, path: str) -> Object:
-        """A discovery document; for `capabilities` only."""
-        return await self._request("get", path)
-
     async def _request(self, method: str, path: str, body: Object | None = None, **params: Any) -> Object:
         what = f"{method.upper()} {path}"
         try:
