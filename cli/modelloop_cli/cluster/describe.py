@@ -44,7 +44,8 @@ def headline(model: dict[str, Any], status: MLModelStatus) -> str:
 
 def problems(status: MLModelStatus) -> list[str]:
     """Conditions that are not as they should be, each with reason and message."""
-    wrong = {"Ready": "False", "RouteAccepted": "False", "DeviceAvailable": "False", "Stalled": "True"}
+    wrong = dict.fromkeys(("Ready", "RouteAccepted", "DeviceAvailable", "ScalingAvailable"), "False")
+    wrong["Stalled"] = "True"
     found = [condition for condition in status.conditions if wrong.get(condition.type) == condition.status]
     return [f"{condition.type}: {condition.reason}: {condition.message}" for condition in found]
 

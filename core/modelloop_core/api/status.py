@@ -105,7 +105,7 @@ class MLModelStatus(_StatusObject):
     handledRequest: HandledRequest | None = Field(default=None, description="The last command that was answered.")
     conditions: list[Condition] = Field(
         default=[],
-        description="Ready, CandidateReady, RouteAccepted, Stalled, Reconciling and others.",
+        description="Ready, CandidateReady, RouteAccepted, DeviceAvailable, ScalingAvailable, Stalled, Reconciling.",
         json_schema_extra=keyed_by("type"),
     )
     replicas: int = Field(default=0, description="Pods of the live version (scale).")

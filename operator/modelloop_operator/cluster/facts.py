@@ -42,7 +42,21 @@ class ServiceFacts:
     version: Version | None
 
 
-Facts = DeploymentFacts | RouteFacts | ServiceFacts | None
+@dataclass(frozen=True, slots=True)
+class IngressFacts:
+    """Whether a controller gave an Ingress an address."""
+
+    taken_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscalerFacts:
+    """Why a HorizontalPodAutoscaler cannot scale: empty when it can, None before it said anything."""
+
+    problem: str | None
+
+
+Facts = DeploymentFacts | RouteFacts | ServiceFacts | IngressFacts | AutoscalerFacts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,20 @@ def _facts(kind: Kind, live: Object) -> Facts:
         return _route(live)
     if kind == kinds.SERVICE:
         return ServiceFacts(_version(live.get("spec", {}).get("selector", {})))
+    if kind == kinds.INGRESS:
+        return IngressFacts(bool(live.get("status", {}).get("loadBalancer", {}).get("ingress")))
+    if kind == kinds.AUTOSCALER:
+        return AutoscalerFacts(_scaling_problem(live))
     return None
+
+
+def _scaling_problem(live: Object) -> str | None:
+    conditions = {found["type"]: found for found in live.get("status", {}).get("conditions", ())}
+    told = [conditions[kind] for kind in ("AbleToScale", "ScalingActive") if kind in conditions]
+    if not told:
+        return None
+    failed = [f"{found.get('reason')}: {found.get('message')}" for found in told if found["status"] == "False"]
+    return failed[0] if failed else ""
 
 
 def _deployment(live: Object) -> DeploymentFacts:
@@ -123,25 +150,27 @@ def _deployment(live: Object) -> DeploymentFacts:
 def _route(live: Object) -> RouteFacts:
     spec = live.get("spec", {})
     backends = [ref for rule in spec.get("rules", ()) for ref in rule.get("backendRefs", ())]
-    declared, generation = len(spec.get("parentRefs", ())), live["metadata"].get("generation", 0)
-    problem = _route_problem(live, declared, generation)
+    problem = _route_problem(live, live["metadata"].get("generation", 0))
     return RouteFacts(
         weights={ref["name"]: ref.get("weight", 1) for ref in backends},
-        accepted=not _route_problem(live, declared, 0),
+        accepted=not _route_problem(live, 0),
         confirmed=not problem,
         problem=problem,
     )
 
 
-def _route_problem(live: Object, declared: int, generation: int) -> str:
-    parents = live.get("status", {}).get("parents", ())
-    if len({str(parent.get("parentRef")) for parent in parents}) < declared:
-        return f"{declared - len(parents)} of {declared} gateways have not answered for this route; do they exist?"
-    for parent in parents:
+def _route_problem(live: Object, generation: int) -> str:
+    declared = [_gateway(ref, live) for ref in live.get("spec", {}).get("parentRefs", ())]
+    answers = [(_gateway(parent["parentRef"], live), parent) for parent in live.get("status", {}).get("parents", ())]
+    silent = set(declared) - {gateway for gateway, _ in answers}
+    if silent:
+        return f"{len(silent)} of {len(declared)} gateways have not answered for this route; do they exist?"
+    # A gateway that the route has left may still be listed for a moment.
+    for parent in (parent for gateway, parent in answers if gateway in declared):
         conditions = {condition["type"]: condition for condition in parent.get("conditions", ())}
         for kind in ("Accepted", "ResolvedRefs"):
             found = conditions.get(kind)
-            name = parent.get("parentRef", {}).get("name")
+            name = parent["parentRef"].get("name")
             if found is None or found.get("observedGeneration", 0) < generation:
                 return f"gateway {name!r} has not taken up the newest route yet"
             if found["status"] != "True":
@@ -149,3 +178,9 @@ def _route_problem(live: Object, declared: int, generation: int) -> str:
                     f"gateway {name!r} says {kind} is {found['status']}: {found.get('reason')}: {found.get('message')}"
                 )
     return ""
+
+
+def _gateway(ref: Object, route: Object) -> tuple[str, str, str]:
+    """One listener or all of a Gateway as the API server would complete the reference."""
+    namespace = ref.get("namespace", route["metadata"]["namespace"])
+    return namespace, ref["name"], ref.get("sectionName", "")

@@ -13,7 +13,14 @@ from modelloop_core.history import Identity
 from modelloop_core.versions import InvalidVersion, Version, VersionRange
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.catalogs import PENDING, Catalogs, Source
-from modelloop_operator.cluster.facts import Child, DeploymentFacts, RouteFacts, ServiceFacts
+from modelloop_operator.cluster.facts import (
+    AutoscalerFacts,
+    Child,
+    DeploymentFacts,
+    IngressFacts,
+    RouteFacts,
+    ServiceFacts,
+)
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
 from modelloop_operator.decide.observation import (
@@ -75,6 +82,8 @@ class Observer:
             request=request,
             request_problem=problem,
             address=await self.prober.gateway_address(model),
+            ingress_taken_up=any(isinstance(child.facts, IngressFacts) and child.facts.taken_up for child in mine),
+            scaling_problems=_scaling_problems(mine),
             foreign=_foreign(self.cache.children(key), model.metadata.uid),
         )
 
@@ -156,6 +165,14 @@ def _route(model: MLModel, mine: list[Child]) -> Route | None:
 def _by_version(weights: Mapping[str, int], model: str, mine: list[Child]) -> dict[Version, int]:
     names = {versioned_name(model, child.version): child.version for child in mine if child.version is not None}
     return {names[service]: weight for service, weight in weights.items() if service in names}
+
+
+def _scaling_problems(mine: list[Child]) -> dict[Version, str]:
+    return {
+        child.version: child.facts.problem
+        for child in mine
+        if isinstance(child.facts, AutoscalerFacts) and child.version is not None and child.facts.problem is not None
+    }
 
 
 def _foreign(children: tuple[Child, ...], uid: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
+from modelloop_core.versions import Version
 from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Drain, Forget, Promote, Refuse, Retire, Start
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Observation
@@ -44,6 +45,7 @@ def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now
         "CandidateReady": _candidate_ready(status, decision),
         "RouteAccepted": _route_accepted(status, seen),
         "DeviceAvailable": _device_available(seen),
+        "ScalingAvailable": _scaling_available(status, seen),
         "Stalled": _stalled(status, seen, decision),
         "Reconciling": _reconciling(status, seen, decision),
     }
@@ -103,6 +105,12 @@ def _route_accepted(status: MLModelStatus, seen: Observation) -> _Verdict | None
         return "False", "GatewayAPIMissing", missing
     if status.stable is None or seen.route is None:
         return None
+    if traffic.ingress is not None and not seen.ingress_taken_up:
+        asked = (
+            f"class {traffic.ingress.className}" if traffic.ingress.className else "no class, so the cluster's default"
+        )
+        missing = f"no Ingress controller has taken the Ingress up ({asked}): it has no address yet"
+        return "False", "IngressNotTakenUp", missing
     if seen.route.confirmed:
         return "True", "Accepted", "traffic goes where it should"
     return "False", "NotConfirmed", seen.route.problem
@@ -118,6 +126,17 @@ def _device_available(seen: Observation) -> _Verdict | None:
         "NoGPUNodes",
         "spec.serving.device is cuda but no node offers nvidia.com/gpu; pods will stay pending",
     )
+
+
+def _scaling_available(status: MLModelStatus, seen: Observation) -> _Verdict | None:
+    if seen.model.spec.serving.autoscaling is None or status.stable is None:
+        return None
+    problem = seen.scaling_problems.get(Version.parse(status.stable.version))
+    if problem is None:
+        return "Unknown", "NotReported", "the autoscaler has not reported yet"
+    if problem:
+        return "False", "CannotScale", problem
+    return "True", "Scaling", "the autoscaler has what it needs"
 
 
 def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _Verdict:

@@ -103,7 +103,8 @@ class Observation:
     """One MLModel, its children, its registry and the cluster, at one moment.
 
     `last_live` is the version that the registry's history names for this MLModel; it is read only when status
-    holds no stable version.
+    holds no stable version. `scaling_problems` says per version why its autoscaler cannot scale, empty when it can; a
+    version whose autoscaler has not said anything is absent.
     """
 
     model: MLModel
@@ -117,6 +118,8 @@ class Observation:
     foreign: tuple[str, ...] = ()
     rejected: str = ""
     address: str = ""
+    ingress_taken_up: bool = False
+    scaling_problems: Mapping[Version, str] = field(default_factory=dict)
 
     @property
     def stable(self) -> Version | None:

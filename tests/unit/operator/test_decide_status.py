@@ -165,6 +165,12 @@ def test_status_speaks_of_the_generation_it_was_made_from() -> None:
     assert {condition.observedGeneration for condition in after.conditions} == {7}
 
 
+def scaled(problems: dict[Version, str]) -> Observation:
+    spec = {"serving": {"autoscaling": {"maxReplicas": 4}}}
+    return observed(a_status("1.0.0"), spec=spec, pods={"1.0.0": ready()}, scaling_problems=problems)
+
+
+INGRESS = {"ingress": {"host": "churn.example.com", "className": "nginx"}}
 GPU = {"serving": {"device": "cuda"}}
 CONDITIONS = [
     pytest.param(observed(), Wait("NoVersions", "…", KEEP), "Ready", ("False", "NotServing"), id="nothing serves"),
@@ -230,6 +236,52 @@ CONDITIONS = [
         "RouteAccepted",
         ("True", "Accepted"),
         id="the gateway took the route",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), spec={"traffic": INGRESS}, pods={"1.0.0": ready()}, route=routed("1.0.0")),
+        WAIT,
+        "RouteAccepted",
+        ("False", "IngressNotTakenUp"),
+        id="no Ingress controller gave an address",
+    ),
+    pytest.param(
+        observed(a_status("1.0.0"), spec={"traffic": INGRESS}, pods={"1.0.0": ready()}, route=routed("1.0.0")),
+        WAIT,
+        "Ready",
+        ("True", "Serving"),
+        id="which does not end readiness",
+    ),
+    pytest.param(
+        observed(
+            a_status("1.0.0"),
+            spec={"traffic": INGRESS},
+            pods={"1.0.0": ready()},
+            route=routed("1.0.0"),
+            ingress_taken_up=True,
+        ),
+        WAIT,
+        "RouteAccepted",
+        ("True", "Accepted"),
+        id="an Ingress controller took it up",
+    ),
+    pytest.param(SERVING, WAIT, "ScalingAvailable", None, id="no autoscaling asked for, no word about it"),
+    pytest.param(
+        scaled({}), WAIT, "ScalingAvailable", ("Unknown", "NotReported"), id="an autoscaler that says nothing"
+    ),
+    pytest.param(scaled({ONE: ""}), WAIT, "ScalingAvailable", ("True", "Scaling"), id="an autoscaler that scales"),
+    pytest.param(
+        scaled({ONE: "FailedGetResourceMetric: no metrics"}),
+        WAIT,
+        "ScalingAvailable",
+        ("False", "CannotScale"),
+        id="an autoscaler that cannot scale",
+    ),
+    pytest.param(
+        scaled({NEXT: "FailedGetResourceMetric: no metrics"}),
+        WAIT,
+        "ScalingAvailable",
+        ("Unknown", "NotReported"),
+        id="the autoscaler of another version does not matter",
     ),
     pytest.param(SERVING, WAIT, "DeviceAvailable", None, id="no GPU asked for, no word about it"),
     pytest.param(
@@ -301,6 +353,21 @@ CONDITIONS = [
 def test_condition(seen: Observation, decision: Decision, kind: str, expected: tuple[str, str] | None) -> None:
     found = settle(seen, decision).condition(kind)
     assert (found and (found.status, found.reason)) == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        pytest.param(INGRESS, "class nginx", id="a class"),
+        pytest.param({"ingress": {"host": "churn.example.com"}}, "cluster's default", id="none"),
+    ],
+)
+def test_an_ingress_that_nobody_took_up_names_its_class(declared: dict[str, Any], said: str) -> None:
+    seen = observed(a_status("1.0.0"), spec={"traffic": declared}, pods={"1.0.0": ready()}, route=routed("1.0.0"))
+    found = settle(seen, WAIT).condition("RouteAccepted")
+    assert found is not None
+    assert "no Ingress controller has taken the Ingress up" in found.message
+    assert said in found.message
 
 
 @pytest.mark.parametrize("why", ["ChecksumMismatch", "ProgressDeadlineExceeded"])

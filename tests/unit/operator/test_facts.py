@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from modelloop_core.versions import Version
-from modelloop_operator.cluster.facts import DeploymentFacts, RouteFacts, ServiceFacts, child_of, revision_of
-from modelloop_operator.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, SERVICE, SERVICE_ACCOUNT, Kind
+from modelloop_operator.cluster.facts import (
+    AutoscalerFacts,
+    DeploymentFacts,
+    IngressFacts,
+    RouteFacts,
+    ServiceFacts,
+    child_of,
+    revision_of,
+)
+from modelloop_operator.cluster.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, INGRESS, SERVICE, SERVICE_ACCOUNT, Kind
 
 EDGE = {"name": "edge"}
 
@@ -111,10 +119,16 @@ ROUTES = [
         id="one of two refused",
     ),
     pytest.param(
-        route(parent(), parent(), refs=(EDGE, {"name": "other"})),
+        route(parent(), parent("gone", accepted="False")), True, True, "", id="a gateway that the route has left"
+    ),
+    pytest.param(
+        route({**parent(), "parentRef": {"name": "edge", "namespace": "shop"}}), True, True, "", id="spelt out"
+    ),
+    pytest.param(
+        route(parent(), parent(), parent(), refs=(EDGE, {"name": "other"})),
         False,
         False,
-        "gateways have not answered",
+        "1 of 2 gateways have not answered",
         id="two controllers answered for the same gateway",
     ),
 ]
@@ -145,6 +159,40 @@ def test_a_service_tells_which_version_it_picks() -> None:
 )
 def test_a_service_whose_selector_names_no_version_picks_none(spec: dict[str, Any]) -> None:
     assert child(SERVICE, spec=spec).facts == ServiceFacts(None)
+
+
+@pytest.mark.parametrize(
+    ("status", "taken_up"),
+    [
+        pytest.param({}, False, id="no status"),
+        pytest.param({"loadBalancer": {}}, False, id="no address"),
+        pytest.param({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}, True, id="an address"),
+    ],
+)
+def test_an_ingress_is_taken_up_when_it_has_an_address(status: dict[str, Any], taken_up: bool) -> None:
+    assert child(INGRESS, status=status).facts == IngressFacts(taken_up)
+
+
+def says(kind: str, status: str) -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": f"{kind}{status}", "message": "it is"}
+
+
+SCALING = [
+    pytest.param([], None, id="nothing said"),
+    pytest.param([says("ScalingLimited", "True")], None, id="nothing said about whether it can"),
+    pytest.param([says("AbleToScale", "True"), says("ScalingActive", "True")], "", id="it scales"),
+    pytest.param([says("AbleToScale", "True"), says("ScalingActive", "Unknown")], "", id="not known yet"),
+    pytest.param(
+        [says("AbleToScale", "True"), says("ScalingActive", "False")], "ScalingActiveFalse: it is", id="no metrics"
+    ),
+    pytest.param([says("AbleToScale", "False")], "AbleToScaleFalse: it is", id="its target cannot be scaled"),
+    pytest.param([says("ScalingLimited", "False"), says("AbleToScale", "True")], "", id="within its bounds"),
+]
+
+
+@pytest.mark.parametrize(("conditions", "problem"), SCALING)
+def test_an_autoscaler_says_why_it_cannot_scale(conditions: list[dict[str, str]], problem: str | None) -> None:
+    assert child(AUTOSCALER, status={"conditions": conditions}).facts == AutoscalerFacts(problem)
 
 
 def test_a_child_knows_owner_version_and_whether_it_is_leaving() -> None:

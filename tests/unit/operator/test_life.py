@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.cluster import EVERYTHING, Events, FakeCluster
+from fakes.cluster import EVERYTHING, Events, FakeCluster, Write
 from fakes.operator import KEY, RESYNC_SECONDS, Life, Stage
 from fakes.stories import (
     MODEL,
@@ -28,12 +28,14 @@ from modelloop_core.storage.port import AccessDenied
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
 from modelloop_operator.cluster.kinds import (
+    AUTOSCALER,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     ENDPOINT_SLICE,
     EVENT,
     GATEWAY,
     HTTP_ROUTE,
+    INGRESS,
     MLMODEL,
     POD,
     RETRY_POLICY,
@@ -387,6 +389,60 @@ def test_the_time_to_drain_counts_from_the_gateways_yes_and_not_from_the_decisio
         assert "churn-v1-0-0" not in stage.cluster.of(DEPLOYMENT)
 
     run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_an_ingress_that_nobody_took_up_and_an_autoscaler_without_metrics_are_told_until_they_are_well(
+    tmp_path: Path,
+) -> None:
+    spec = {
+        **MODEL["spec"],
+        "traffic": {"ingress": {"host": "churn.example.com", "className": "nginx"}},
+        "serving": {"autoscaling": {"maxReplicas": 4}},
+    }
+
+    def autoscaler_says(stage: Stage, status: str, reason: str) -> None:
+        said = {"type": "ScalingActive", "status": status, "reason": reason, "message": "no metrics API"}
+        stage.cluster.set_status(AUTOSCALER, "shop", "churn-v1-0-0", {"conditions": [said]})
+
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        stage.cluster.put(MLMODEL, {**MODEL, "spec": spec})
+        await stage.wait(SETTLED_SECONDS)
+        autoscaler_says(stage, "False", "FailedGetResourceMetric")
+        await stage.wait(5)
+        found = summary(stage.cluster)["conditions"]
+        assert found["Ready"][0] == "True"
+        assert found["RouteAccepted"][:2] == ("False", "IngressNotTakenUp")
+        assert "class nginx" in found["RouteAccepted"][2]
+        assert found["ScalingAvailable"] == ("False", "CannotScale", "FailedGetResourceMetric: no metrics API")
+        autoscaler_says(stage, "True", "ValidMetricFound")
+        stage.cluster.set_status(INGRESS, "shop", "churn", {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}})
+        await stage.wait(5)
+        found = summary(stage.cluster)["conditions"]
+        assert (found["RouteAccepted"][0], found["ScalingAvailable"][0]) == ("True", "True")
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+@pytest.mark.parametrize("serving", [{"device": "cuda"}, {"timeout": "2s"}], ids=["another device", "other settings"])
+def test_the_pods_that_serve_are_counted_also_while_their_spec_changes(tmp_path: Path, serving: dict[str, str]) -> None:
+    counted: set[int] = set()
+
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        look_at = stage.cluster.on_write
+
+        def count(write: Write, body: Object) -> None:
+            look_at(write, body)
+            if write.verb == "status":
+                counted.add(body["status"]["stable"]["readyReplicas"])
+
+        stage.cluster.on_write = count
+        stage.cluster.put(MLMODEL, {**MODEL, "spec": {**MODEL["spec"], "serving": serving}})
+        await stage.wait(20)
+
+    run(tmp_path, story, Events.IMMEDIATE)
+    assert counted == {2}
 
 
 def warnings(cluster: FakeCluster) -> list[tuple[str, str]]:
