@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +27,9 @@ def through_gateway(host: str) -> Object:
     return {"gateway": {"parentRefs": parents, "hostnames": [host]}}
 
 
-def through_ingress(host: str, annotations: Mapping[str, str] | None = None) -> Object:
+def through_ingress(host: str) -> Object:
     """`spec.traffic` for the Ingress controller of `hack.cluster ingress`."""
-    return {"ingress": {"className": "contour", "host": host, "annotations": dict(annotations or {})}}
+    return {"ingress": {"className": "contour", "host": host}}
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,13 @@ The tests tell one story and run in order.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import httpx
 
 from e2e.gateway.load import Load
 from e2e.install.machine import eventually
-from e2e.serving.scene import BODY, NAME, Scene, through_ingress
+from e2e.serving.scene import BODY, NAME, Scene
 from e2e.serving.sigkill import sigkill
 
-# Contour's own dialect. Three retries would end before the dead pod has left the endpoints.
-RETRIES = {
-    "projectcontour.io/retry-on": "connect-failure,refused-stream,reset",
-    "projectcontour.io/num-retries": "10",
-}
 # Until the dead pod has left the endpoints: nothing stands between the callers and it.
 LOSSES_SECONDS = 5
 
@@ -70,18 +63,6 @@ def test_a_pod_killed_without_warning_costs_requests_for_a_moment_only(behind_in
     for load in (outside, inside):
         lost = [answer.sent for answer in load.failed]
         assert max(lost, default=0) - min(lost, default=0) < LOSSES_SECONDS, load.failed
-
-
-def test_a_pod_killed_without_warning_costs_no_request_where_the_controller_is_told_to_retry(
-    behind_ingress: Scene,
-) -> None:
-    replace(behind_ingress, traffic=through_ingress(behind_ingress.host, RETRIES)).apply()
-    behind_ingress.wait_until_settled("1.1.0")
-    with behind_ingress.load() as load:
-        sigkill(behind_ingress.installation, min(behind_ingress.pods()))
-        behind_ingress.wait_until_settled("1.1.0")
-        load.wait_for(200)
-    _nothing_failed(load)
 
 
 def _ask(scene: Scene, host: str) -> int:
