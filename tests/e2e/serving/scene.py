@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,16 @@ class Scene:
         listed = self.installation.get("pods", "-l", f"modelloop.dev/model={NAME}")["items"]
         alive = [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
         return {pod["metadata"]["name"]: pod["metadata"]["labels"]["modelloop.dev/version"] for pod in alive}
+
+    def wait_until_ended(self, pods: Collection[str]) -> None:
+        """Until these pods are gone, the time in which they drain included."""
+
+        def ended() -> object:
+            listed = self.installation.get("pods", "-l", f"modelloop.dev/model={NAME}")["items"]
+            left = {pod["metadata"]["name"] for pod in listed} & set(pods)
+            return left or True
+
+        eventually("the old pods are gone", ended, 120)
 
     def wait_for_version(self, version: str, deadline: float = 120) -> None:
         """Until the version is live and takes all traffic."""
