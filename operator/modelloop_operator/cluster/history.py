@@ -21,6 +21,7 @@ from modelloop_operator.cluster.background import Background
 from modelloop_operator.cluster.catalogs import Source
 from modelloop_operator.cluster.credentials import SecretProblem
 from modelloop_operator.cluster.port import ClusterError
+from modelloop_operator.decide.failures import blames_version
 
 log = logging.getLogger(__name__)
 
@@ -113,5 +114,7 @@ def history_events(status: MLModelStatus, identity: Identity) -> list[HistoryEve
             identity=identity,
         )
         for failure in status.failedVersions
+        # What this spec or this cluster is to blame for is nobody else's business with the version.
+        if blames_version(failure)
     ]
     return [*promoted, *rejected]
