@@ -65,10 +65,10 @@ class Story:
 
     def kill_a_pod(self) -> None:
         """A pod of the version that answers, gone without a farewell."""
-        with self._screen.step(f"kill a predictor pod of {SECOND} without warning"):
+        with self._screen.step(f"delete a predictor pod of {SECOND} by force"):
             victim, *_ = self._model.ready_pods(SECOND)
             self._model.cluster.kubectl("-n", NAMESPACE, "delete", "pod", victim, "--grace-period=0", "--force")
-            self._screen.say(f"killed {victim}")
+            self._screen.say(f"deleted {victim}")
             self._screen.wait("two ready pods without it", lambda: self._not_replaced(victim), _POD_SECONDS)
             self._wait_for_answers(300)
 

@@ -63,6 +63,16 @@ def test_each_entry_is_written_once_also_when_several_came_at_a_time() -> None:
     play(story)
 
 
+def test_only_what_is_the_versions_own_fault_is_told_to_everybody() -> None:
+    async def story(registries: Registries) -> None:
+        here = FAILED.model_copy(update={"version": "1.8.0", "reason": "RuntimeMissing"})
+        HistoryWriter(registries).write(SOURCE, status(failed=(here, FAILED)), ME)
+        await asyncio.sleep(5)
+        assert registries.recorded == [("churn", "rejected 1.9.9")]
+
+    play(story)
+
+
 def test_an_entry_that_comes_while_others_are_written_is_not_forgotten() -> None:
     async def story(registries: Registries) -> None:
         writer = HistoryWriter(registries)
