@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -59,6 +60,7 @@ def serve(
         prestop_seconds=0,
         cache_dir=str(cache_folder()),
     )
+    _check_free(host, port)
     _announce(chosen, host, port, output)
     _run(environment, host, port)
 
@@ -66,6 +68,18 @@ def serve(
 def cache_folder() -> Path:
     """Where downloaded versions stay: below XDG_CACHE_HOME, or ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modelloop" / "versions"
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise Refused when nobody can listen there; the server would tell it only after it announced itself."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise Refused(
+            f"cannot listen on {host}:{port}: {error}",
+            "give another --port, or a --host that is an address of this machine",
+        ) from error
 
 
 def _announce(version: Version, host: str, port: int, output: Output) -> None:

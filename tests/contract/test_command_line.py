@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +47,20 @@ def test_wrong_credentials_are_told_in_a_sentence(s3_place: Any, folder: Path) -
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "hint:  check the access key, the secret key and the clock"
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_on_which_nobody_can_listen_is_told_before_serving_is_announced(
+    directory_place: Any, folder: Path
+) -> None:
+    _run(directory_place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [*_PROGRAM, "serve", "-r", directory_place.uri, "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    error, hint = done.stderr.splitlines()
+    assert error.startswith(f"error: cannot listen on 127.0.0.1:{port}: ")
+    assert hint.startswith("hint:  give another --port")
 
 
 def test_what_was_published_is_served(place: Any, folder: Path) -> None:

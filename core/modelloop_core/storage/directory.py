@@ -96,7 +96,8 @@ class DirectoryStore:
 
     def _folder(self, prefix: str) -> Path:
         if not self.root.is_dir():
-            raise NotFound(f"there is no folder {str(self.root)!r}; check the address")
+            found = "a file is in its place" if self.root.exists() else "check the address"
+            raise NotFound(f"there is no folder {str(self.root)!r}; {found}")
         return self._path(prefix.rstrip("/")) if prefix else self.root
 
 
@@ -120,7 +121,9 @@ def _make_folder(folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise StoreError(f"cannot make the folder {str(folder)!r}: a file is in its place") from error
+            raise StoreError(
+                f"cannot make the folder {str(folder)!r}: a file is in its place; give another folder"
+            ) from error
 
 
 @contextmanager

@@ -130,6 +130,7 @@ def test_history_is_told_latest_first(shell: Shell) -> None:
     ("arguments", "error", "hint"),
     [
         (("versions", "-r", "nowhere"), "there is no folder", "check the address"),
+        (("versions", "-r", "m.onnx"), "there is no folder", "a file is in its place"),
         (("card", "-r", "churn", "--version", "^7"), "no version is in '^7'", "the newest is 1.0.0"),
         (("serve", "-r", "churn", "--version", "7"), "no version is in '7'", "the newest is 1.0.0"),
         ((*PUBLISH, "--version", "1.0.0"), "version 1.0.0 exists", "take another number"),
