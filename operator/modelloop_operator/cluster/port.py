@@ -41,7 +41,10 @@ class Unreachable(ClusterError):
 
 
 class Cluster(Protocol):
-    """What the operator asks of the API server; each verb is bounded in time and raises only ClusterError."""
+    """What the operator asks of the API server; each request is bounded in time, and a verb raises only ClusterError.
+
+    A verb is one request, but for `list`: one for each page.
+    """
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         """One object; raises Missing."""
