@@ -64,13 +64,17 @@ class LeaderElection:
         while True:
             await asyncio.sleep(max(0.0, min(self._terms.renew, self._left())))
             try:
-                if not await asyncio.wait_for(self._renew(), max(0.1, self._left())):
-                    raise LeadershipLost(f"lease {self._name!r} is held by another replica")
+                # Not wait_for: before Python 3.12 it drops a cancellation that meets the answer, and we would hold on.
+                async with asyncio.timeout(max(0.1, self._left())):
+                    ours = await self._renew()
             except (ClusterError, TimeoutError) as error:
                 if self._left() <= 0:
                     raise LeadershipLost(
                         f"lease {self._name!r} was not renewed for {self._terms.give_up} s: {error}"
                     ) from error
+                continue
+            if not ours:
+                raise LeadershipLost(f"lease {self._name!r} is held by another replica")
 
     async def release(self) -> None:
         """Give the Lease back, so that the other replica need not wait for its end."""

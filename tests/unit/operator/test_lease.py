@@ -232,6 +232,27 @@ def test_a_short_outage_does_not_end_leadership() -> None:
     run_virtually(story)
 
 
+def test_a_leader_that_is_stopped_in_the_moment_of_an_answer_stops() -> None:
+    class Stopping(FakeCluster):
+        stop: Callable[[], object] = staticmethod(lambda: None)
+
+        async def replace(self, kind: Kind, body: Object, subresource: str | None = None) -> Object:
+            written = await super().replace(kind, body, subresource)
+            self.stop()
+            return written
+
+    async def story(clock: Clock) -> None:
+        cluster = Stopping()
+        leader = election(cluster, clock, "one")
+        await leader.acquire()
+        holding = asyncio.create_task(leader.hold())
+        cluster.stop = holding.cancel
+        await asyncio.wait([holding], timeout=2 * TERMS.renew)
+        assert holding.cancelled()
+
+    run_virtually(story)
+
+
 def test_a_candidate_waits_out_an_api_server_that_is_away() -> None:
     async def story(clock: Clock) -> None:
         cluster = FakeCluster()
@@ -268,8 +289,11 @@ def test_of_ten_candidates_exactly_one_leads_at_any_time() -> None:
                 await mine.acquire()
                 assert not leaders
                 leaders.add(identity)
-                await asyncio.wait([asyncio.create_task(mine.hold())], timeout=30)
+                holding = asyncio.create_task(mine.hold())
+                await asyncio.wait([holding], timeout=30)
                 leaders.discard(identity)
+                # Else it would take back at its next renewal what is released below.
+                holding.cancel()
                 await mine.release()
                 await asyncio.sleep(5)
 
