@@ -28,6 +28,16 @@ def now(**ago: float) -> str:
     return (datetime.now(UTC) - timedelta(**ago)).isoformat()
 
 
+def lease(namespace: str, holder: str, **ago: float) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": namespace, "name": "modelloop"},
+        "spec": {"holderIdentity": holder, "renewTime": now(**ago)},
+    }
+
+
+LEFT_BEHIND = lease("old", "gone", days=3)
+
+
 def model(*, generation: int = 1, observed: int = 1) -> dict[str, Any]:
     return {
         "metadata": {
@@ -66,7 +76,7 @@ def person(tmp_path: Path) -> Iterator[Person]:
         write_kubeconfig(tmp_path / "config", "near", near=(server.url, "shop"), far=(server.url, "attic"))
         server.answers |= {
             GROUP: {"resources": [{"name": "mlmodels"}, {"name": "mlmodels/status"}]},
-            LEASES: {"items": [{"spec": {"holderIdentity": "operator-0", "renewTime": now()}}]},
+            LEASES: {"items": [lease("ml", "operator-0", seconds=3)]},
             MODEL: model(),
             SECRET: {"data": {"AWS_ACCESS_KEY_ID": "YQ==", "AWS_SECRET_ACCESS_KEY": "Yg=="}},
             GATEWAYS: {"resources": []},
@@ -105,6 +115,32 @@ def test_doctor_says_that_a_spec_waits_for_an_operator(person: Person) -> None:
     assert "PROBLEM" in line
     assert "no operator has looked at generation 3 yet (waiting 9" in line
     assert "does its watchNamespaces include shop?" in line
+
+
+@pytest.mark.parametrize(
+    ("leases", "told"),
+    [
+        ([LEFT_BEHIND, lease("ml", "here", seconds=3)], [(True, "here leads (Lease ml/modelloop)")]),
+        ([lease("ml", "here", seconds=3), LEFT_BEHIND], [(True, "here leads (Lease ml/modelloop)")]),
+        ([LEFT_BEHIND, lease("ml", "", seconds=1)], [(False, "no operator holds Lease ml/modelloop")]),
+        ([LEFT_BEHIND, lease("ml", "late", minutes=5)], [(False, "late renewed Lease ml/modelloop 30")]),
+        (
+            [lease("two", "other", seconds=5), lease("ml", "here", seconds=3)],
+            [(True, "here leads (Lease ml/modelloop)"), (None, "other leads as well (Lease two/modelloop)")],
+        ),
+        ([lease("ml", "")], [(False, "no operator holds Lease ml/modelloop")]),
+        ([], [(False, "no operator holds the lease")]),
+    ],
+    ids=["left behind first", "left behind last", "newer one released", "all late", "two at work", "released", "none"],
+)
+def test_doctor_judges_by_the_lease_that_was_renewed_last(
+    person: Person, leases: list[dict[str, Any]], told: list[tuple[bool | None, str]]
+) -> None:
+    person.server.answers[LEASES] = {"items": leases}
+    findings = json.loads(person("doctor", "churn", "-o", "json").stdout)["findings"]
+    found = [(finding["well"], finding["found"]) for finding in findings if finding["check"] == "operator"]
+    assert [well for well, _ in found] == [well for well, _ in told]
+    assert all(words in said for (_, words), (_, said) in zip(told, found, strict=True)), found
 
 
 @pytest.mark.parametrize(

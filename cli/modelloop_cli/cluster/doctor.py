@@ -37,7 +37,7 @@ def examine(connection: Connection, name: str, now: datetime) -> list[Finding]:
     """All findings for one MLModel, in the order in which things depend on one another."""
     findings = [
         *_as_far_as_allowed("resource", lambda: [_resource(connection)]),
-        *_as_far_as_allowed("operator", lambda: [_operator(connection, now)]),
+        *_as_far_as_allowed("operator", lambda: _operators(connection, now)),
     ]
     try:
         model = connection.model(name)
@@ -84,18 +84,43 @@ def _resource(connection: Connection) -> Finding:
     return Finding("resource", False, f"{PLURAL}.{GROUP}/{VERSION} is not served", "install charts/modelloop-crds")
 
 
-def _operator(connection: Connection, now: datetime) -> Finding:
-    leases = connection.read("/apis/coordination.k8s.io/v1/leases", labelSelector=f"{LEADER_LABEL}=leader")
-    held = [lease["spec"] for lease in (leases or {}).get("items", ()) if lease["spec"].get("holderIdentity")]
-    if not held:
-        return Finding(
-            "operator", False, "no operator holds the lease", "install charts/modelloop, or look at its pods"
-        )
-    late = (now - datetime.fromisoformat(held[0]["renewTime"])).total_seconds()
-    holder = held[0]["holderIdentity"]
-    if late > _LEASE_LATE_SECONDS:
-        return Finding("operator", False, f"{holder} renewed its lease {late:.0f} s ago", "look at its pods and logs")
-    return Finding("operator", True, f"{holder} leads")
+@dataclass(frozen=True)
+class _Leader:
+    """Who holds an installation's Lease (nobody: empty), and how many seconds ago it was renewed."""
+
+    holder: str
+    lease: str
+    renewed_ago: float
+
+    @classmethod
+    def of(cls, lease: dict[str, Any], now: datetime) -> _Leader:
+        meta, spec = lease["metadata"], lease["spec"]
+        renewed = spec.get("renewTime") or meta["creationTimestamp"]
+        ago = (now - datetime.fromisoformat(renewed)).total_seconds()
+        return cls(spec.get("holderIdentity") or "", f"Lease {meta['namespace']}/{meta['name']}", ago)
+
+
+def _operators(connection: Connection, now: datetime) -> Looked:
+    """The newest renewal tells: an installation that was removed leaves its Lease behind."""
+    listed = connection.read("/apis/coordination.k8s.io/v1/leases", labelSelector=f"{LEADER_LABEL}=leader") or {}
+    leases = sorted((_Leader.of(lease, now) for lease in listed.get("items", ())), key=lambda one: one.renewed_ago)
+    leading = [one for one in leases if one.holder and one.renewed_ago <= _LEASE_LATE_SECONDS]
+    if not leading:
+        yield _no_operator(leases)
+        return
+    yield Finding("operator", True, f"{leading[0].holder} leads ({leading[0].lease})")
+    for one in leading[1:]:
+        found = f"cannot tell which operator is in charge: {one.holder} leads as well ({one.lease})"
+        yield Finding("operator", None, found, "let no two installations watch one namespace (watchNamespaces)")
+
+
+def _no_operator(leases: list[_Leader]) -> Finding:
+    if not leases or not leases[0].holder:
+        where = leases[0].lease if leases else "the lease"
+        return Finding("operator", False, f"no operator holds {where}", "install charts/modelloop, or look at its pods")
+    late = leases[0]
+    found = f"{late.holder} renewed {late.lease} {late.renewed_ago:.0f} s ago"
+    return Finding("operator", False, found, "look at its pods and logs")
 
 
 def _secrets(connection: Connection, spec: MLModelSpec) -> Looked:
