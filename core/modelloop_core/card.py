@@ -43,6 +43,11 @@ class CardNotes(BaseModel):
         found = _load(text)
         if not isinstance(found, dict):
             raise InvalidCard(f"a model card is a mapping of fields, found {type(found).__name__}")
+        return cls.from_fields(found)
+
+    @classmethod
+    def from_fields(cls, found: dict[str, Any]) -> Self:
+        """Read fields by name; raises InvalidCard naming the one that is wrong."""
         try:
             return cls.model_validate(found)
         except ValidationError as error:

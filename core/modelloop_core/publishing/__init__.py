@@ -50,7 +50,9 @@ def publish(
     reason: str = "",
     **card: Any,
 ) -> Published:
-    """Publish `model` as a new version; raises PublishError, RegistryError or StoreError and then wrote nothing.
+    """Publish `model` as a new version, or raise an error that says why not and write nothing.
+
+    That is PublishError, RegistryError or StoreError, InvalidCard for `card` and InvalidVersion for `version`.
 
     `model` is a torch module, an exported or scripted program, or the path of a .pt2, TorchScript or ONNX file; it
     takes float32 [rows, columns], one column for each feature after `preprocessing`, and answers [rows] or
@@ -61,15 +63,13 @@ def publish(
     declared = Declared(
         schema=Schema(inputs=schema.inputs, output=schema.output) if isinstance(schema, Signature) else schema,
         preprocessing=preprocessing or Preprocessing(),
-        task=Task(task) if task else None,
+        task=_task(task),
         label=label,
         threshold=threshold,
     )
     if isinstance(registry, str):
         card = {"model_id": name_in(registry), **card}
-    about = About(
-        notes=CardNotes.model_validate(card), metrics=metrics or {}, lineage=lineage or Lineage(), reason=reason
-    )
+    about = About(notes=CardNotes.from_fields(card), metrics=metrics or {}, lineage=lineage or Lineage(), reason=reason)
     return publish_model(
         model,
         read_frame(frame),
@@ -78,6 +78,13 @@ def publish(
         about=about,
         version=Version.parse(version) if isinstance(version, str) else version,
     )
+
+
+def _task(name: Task | str | None) -> Task | None:
+    try:
+        return None if name is None else Task(name)
+    except ValueError as error:
+        raise PublishError(f"there is no task {str(name)!r}", f"give one of {', '.join(Task)}") from error
 
 
 def name_in(uri: str) -> str | None:

@@ -16,6 +16,7 @@ from modelloop_core.history import Identity
 from modelloop_core.inference import InferenceError, Model, load_model
 from modelloop_core.manifest import Lineage, Manifest
 from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing
+from modelloop_core.publishing.agreement import check_output, check_schema, check_threshold, finite_metrics
 from modelloop_core.publishing.errors import PublishError
 from modelloop_core.publishing.models import ModelFile, store_model
 from modelloop_core.publishing.numbering import Numbering
@@ -93,6 +94,9 @@ def publish_model(
     major. Raises PublishError, RegistryError (VersionTaken for a number that was given) and StoreError.
     """
     declared, about = declared or Declared(), about or About()
+    finite_metrics(about.metrics)
+    check_threshold(declared.threshold)
+    check_schema(declared.schema, declared.label)
     with tempfile.TemporaryDirectory(prefix="modelloop-publish-") as folder:
         tried = _try(model, frame, declared, Path(folder))
         numbering = Numbering.read(registry, tried.signature)
@@ -121,15 +125,14 @@ def _try(model: Any, frame: pd.DataFrame, declared: Declared, folder: Path) -> _
         answers = raw_answers(loaded, encoder, rows)
         output, note = infer_output(answers, task=declared.task, label=label, threshold=declared.threshold)
     signature = Signature(inputs=inputs, output=output)
-    if declared.task is not None and signature.task is not declared.task:
-        raise PublishError(f"the schema's output is {signature.task}, but the task is {declared.task}")
+    check_output(output, task=declared.task, threshold=declared.threshold, label=label)
     check_answers(signature, declared.preprocessing, loaded, rows)
     notes = (*stored.notes, *([note] if note else []))
     return _Tried(stored, signature, example_of(inputs, sample), notes)
 
 
 def _write(registry: Registry, version: Version, tried: _Tried, declared: Declared, about: About) -> Published:
-    metrics = {name: float(value) for name, value in about.metrics.items()}
+    metrics = finite_metrics(about.metrics)
     card = ModelCard.of(
         about.notes,
         model_id=about.identity.name or "model",

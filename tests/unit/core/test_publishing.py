@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from modelloop_core.card import CARD_NAME, ModelCard
+from modelloop_core.card import CARD_NAME, InvalidCard, ModelCard
 from modelloop_core.feature_schema import CategoricalFeature, MulticlassOutput, NumericFeature, Task
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.preprocessing import Encode, Impute, Preprocessing
@@ -409,3 +410,59 @@ def test_a_reference_may_be_a_file_or_columns(registry: Registry, tmp_path: Path
 def _text(path: Path, content: bytes = b"a,b\n1,2\n") -> Path:
     path.write_bytes(content)
     return path
+
+
+BINARY = "inputs: [{kind: numeric, name: a}, {kind: numeric, name: b}]\noutput: {task: binary, threshold: 0.7}"
+CLASSES = BINARY.replace("binary, threshold: 0.7", "multiclass, classes: [x, y, z]")
+
+
+@pytest.mark.parametrize(
+    ("give", "declared", "told"),
+    [
+        (Logistic, {"metrics": {"auc": float("nan")}}, "metric 'auc' is nan, which is no finite number"),
+        (Logistic, {"metrics": {"loss": float("inf")}}, "metric 'loss' is inf, which is no finite number"),
+        (Logistic, {"metrics": {"auc": "high"}}, "metric 'auc' is 'high', which is no finite number"),
+        (Logistic, {"threshold": float("nan")}, "the threshold is nan"),
+        (Logistic, {"threshold": 1.5}, "the threshold is 1.5"),
+        (Logistic, {"threshold": 0.7, "task": "regression"}, "a regression model, which has none"),
+        (Mean, {"threshold": 0.7, "label": None}, "a regression model, which has none"),
+        (ThreeClasses, {"threshold": 0.7, "label": None}, "a multiclass model, which has none"),
+        (Logistic, {"threshold": 0.6, "schema": parse_schema(BINARY)}, "has the threshold 0.7, but 0.6 was given"),
+        (Logistic, {"task": "regression", "schema": parse_schema(BINARY)}, "output is binary, but the task is"),
+        (Logistic, {"label": "a", "schema": parse_schema(BINARY)}, "'a' is the label and also an input"),
+        (Logistic, {"label": "town", "schema": parse_schema(BINARY)}, "'town' has 4 different values"),
+        (Logistic, {"label": "town", "task": "regression"}, "'town' holds 'p', and a regression model predicts a num"),
+        (ThreeClasses, {"label": "town", "schema": parse_schema(CLASSES)}, "'town' holds 'p', 'q', 'r', 's', which"),
+        (Logistic, {"task": "guessing"}, "there is no task 'guessing'"),
+    ],
+    ids=lambda value: " and ".join(value) if isinstance(value, dict) else None,
+)
+def test_what_is_declared_is_obeyed_or_refused(
+    registry: Registry, give: Any, declared: dict[str, Any], told: str
+) -> None:
+    given = {"label": "left", **declared}
+    columns = [name for name in dict.fromkeys(("a", "b", given["label"])) if name]
+    frame = FRAME.assign(town=list("pqrs"))[columns]
+    with pytest.raises(PublishError, match=re.escape(told)):
+        publish(give(), frame, registry=registry, **given)
+    assert registry.versions() == ()
+
+
+def test_a_card_of_the_caller_is_read_as_strictly_as_a_file(model: Path, registry: Registry) -> None:
+    with pytest.raises(InvalidCard, match="the model card's author"):
+        publish(model, FRAME, registry=registry, label="left", author="me")
+
+
+@pytest.mark.parametrize(
+    ("give", "declared"),
+    [
+        (Logistic, {"threshold": 0.7, "schema": parse_schema(BINARY)}),
+        (Logistic, {"schema": parse_schema(BINARY), "task": "binary"}),
+        (Logistic, {"threshold": 0.2}),
+    ],
+    ids=["twice the same threshold", "twice the same task", "a threshold alone"],
+)
+def test_what_agrees_is_published(registry: Registry, give: Any, declared: dict[str, Any]) -> None:
+    output = publish(give(), FRAME, registry=registry, label="left", **declared).manifest.signature.output
+    assert output.task == Task.BINARY
+    assert output.threshold == declared.get("threshold", 0.7)
