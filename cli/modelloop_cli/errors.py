@@ -9,12 +9,12 @@ import traceback
 
 from rich.console import Console
 from rich.text import Text
+from typer.exceptions import TyperException
 
 from modelloop_cli.output import Output
 
 REFUSED = 1
-"""Exit code: the command was understood, and cannot or should not be done."""
-WRONG_USE = 2
+"""Exit code: the command was understood, and cannot or should not be done; wrong use is typer's, 2."""
 
 _DEBUG = "MODELLOOP_DEBUG"
 
@@ -34,16 +34,19 @@ def report(error: Exception, output: Output) -> int:
     message, hint = describe(error)
     if output is Output.JSON:
         sys.stderr.write(json.dumps({"error": message, "hint": hint, "kind": type(error).__name__}) + "\n")
-        return REFUSED
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text("error: ", style="bold red") + Text(message))
-    if hint:
-        console.print(Text("hint:  ", style="bold") + Text(hint))
-    return REFUSED
+    else:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(Text("error: ", style="bold red") + Text(message))
+        if hint:
+            console.print(Text("hint:  ", style="bold") + Text(hint))
+    return error.exit_code if isinstance(error, TyperException) else REFUSED
 
 
 def describe(error: Exception) -> tuple[str, str]:
     """The sentence and the hint of an error; one that nobody foresaw is named as such."""
+    if isinstance(error, TyperException):
+        path = getattr(getattr(error, "ctx", None), "command_path", "")
+        return " ".join(error.format_message().split()), f"{path} --help lists what it takes" if path else ""
     if _is_ours(error):
         message, _, hint = str(error).partition("; ")
         return (str(error), error.hint) if getattr(error, "hint", "") else (message, hint)  # type: ignore[attr-defined]

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
-from typer.exceptions import TyperException
 
 from modelloop_cli import publish, serve, versions
 from modelloop_cli.cluster import verbs
 from modelloop_cli.errors import report
-from modelloop_cli.output import Output
+from modelloop_cli.output import Output, asked_for
 
 Command = Callable[..., None]
 
 
 class Program(TyperGroup):
-    """The commands, run so that whatever one raises becomes a sentence and an exit code."""
+    """The commands, run so that whatever one raises, or was not understood, becomes a sentence and an exit code."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        """Read the words before the command; without any, typer prints the help."""
+        with _told_in(asked_for(args) if args else None):
+            return super().make_context(info_name, args, *rest, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; wrong use is told by typer itself (2), all else by `report` (1)."""
-        try:
+        """Read the command's own words and run it."""
+        with _told_in(asked_for(ctx.args)):
             return super().invoke(ctx)
-        except _PASSED_ON:
+
+
+@contextmanager
+def _told_in(output: Output | None) -> Iterator[None]:
+    """End in `report` what is raised: wrong use is exit code 2, all else 1."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    # The top of the program, where every error must end as a sentence.
+    except Exception as error:
+        if output is None:
             raise
-        # The top of the program, where every error must end as a sentence.
-        except Exception as error:
-            raise typer.Exit(report(error, ctx.find_root().obj or Output.TEXT)) from error
-
-
-# Typer's own ways to end: usage errors, exits and aborts.
-_PASSED_ON = (TyperException, typer.Exit, typer.Abort)
+        raise typer.Exit(report(error, output)) from error
 
 
 LOCAL: tuple[Command, ...] = (publish.publish, versions.versions, versions.card, versions.history, serve.serve)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,12 +13,6 @@ from modelloop_core.registry_errors import VersionNotFound
 from modelloop_core.storage.open import open_store
 from modelloop_core.storage.port import InvalidKey
 from modelloop_core.versions import InvalidVersion, Version, VersionRange
-
-
-def _remember(context: typer.Context, output: Output) -> Output:
-    # The program's top reads it, so that an error comes in the asked form too.
-    context.find_root().obj = output
-    return output
 
 
 def _range(text: str) -> VersionRange:
@@ -43,9 +37,16 @@ def _address(uri: str) -> str:
     return uri
 
 
-OutputOption = Annotated[
-    Output, typer.Option("--output", "-o", callback=_remember, is_eager=True, help="Print text, or one JSON document.")
-]
+def _of_a_bucket(context: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+    """Refuse what a folder has no use for; from the environment it may come for other commands and is passed over."""
+    source = context.get_parameter_source(str(param.name))
+    uri = str(context.params.get("registry", ""))
+    if value is not None and source is not None and source.name == "COMMANDLINE" and not uri.startswith("s3://"):
+        raise typer.BadParameter(f"{uri} is a folder, and this is said of a bucket (s3://…) only")
+    return value
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Print text, or one JSON document.")]
 RegistryOption = Annotated[
     str,
     typer.Option(
@@ -53,22 +54,30 @@ RegistryOption = Annotated[
         "-r",
         envvar="MODELLOOP_REGISTRY",
         callback=_address,
+        is_eager=True,  # known before the options that depend on it
         help="Where the versions lie: s3://bucket/prefix, or a folder.",
     ),
 ]
 EndpointOption = Annotated[
     str | None,
     typer.Option(
-        envvar=["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], help="URL of an S3-compatible store; absent means AWS."
+        envvar=["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
+        callback=_of_a_bucket,
+        help="URL of an S3-compatible store; absent means AWS.",
     ),
 ]
 RegionOption = Annotated[
-    str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="Region of the bucket.")
+    str | None,
+    typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], callback=_of_a_bucket, help="Region of the bucket."),
 ]
 CAFileOption = Annotated[
     Path | None,
     typer.Option(
-        envvar="AWS_CA_BUNDLE", exists=True, dir_okay=False, help="Certificates that sign the endpoint's (PEM)."
+        envvar="AWS_CA_BUNDLE",
+        callback=_of_a_bucket,
+        exists=True,
+        dir_okay=False,
+        help="Certificates that sign the endpoint's (PEM).",
     ),
 ]
 RangeOption = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -17,6 +18,12 @@ class Output(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+def asked_for(words: Sequence[str]) -> Output:
+    """The form that a command line asks for, also when the rest of it cannot be understood."""
+    found = re.search(r"(^|\0)(--output[=\0]|-o\0?)json(\0|$)", "\0".join(words))
+    return Output.JSON if found else Output.TEXT
 
 
 def print_json(document: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,15 +83,18 @@ def _about(card: Path | None, metrics: dict[str, float], registry: str) -> About
 
 
 def _metrics(texts: list[str]) -> dict[str, float]:
-    metrics = {}
+    metrics: dict[str, float] = {}
     for text in texts:
-        name, separator, value = text.partition("=")
+        name, _, value = text.partition("=")
         try:
-            metrics[name] = float(value)
+            number = float(value)
         except ValueError:
-            separator = ""
-        if not separator or not name:
-            raise typer.BadParameter(f"{text!r} is not NAME=VALUE with a number", param_hint="--metric")
+            number = math.nan
+        if not name or not math.isfinite(number):
+            raise typer.BadParameter(f"{text!r} is not NAME=VALUE with a finite number", param_hint="--metric")
+        if name in metrics:
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint="--metric")
+        metrics[name] = number
     return metrics
 
 

@@ -33,14 +33,23 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+def _named(host: str) -> str:
+    if not host.strip():
+        # The system would take it for every address.
+        raise typer.BadParameter("it names no address; 0.0.0.0 is every address of this machine")
+    return host
+
+
 def serve(
     registry: RegistryOption,
     version: RangeOption = None,
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port to listen on.")] = PREDICT_PORT,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(callback=_named, help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
     device: Annotated[Device, typer.Option(help="Where the model computes.")] = Device.CPU,
     threads: Annotated[int, typer.Option(min=1, help="Threads of one prediction.")] = 1,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until a prediction is given up.")] = 1.0,
+    timeout: Annotated[float, typer.Option(min=0.001, max=3600, help="Seconds until a prediction is given up.")] = 1.0,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
     ca_file: CAFileOption = None,

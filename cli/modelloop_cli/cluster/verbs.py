@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import time
 import uuid
 from dataclasses import asdict
@@ -19,7 +20,14 @@ from modelloop_cli.output import Output, print_json, print_lines, print_table
 if TYPE_CHECKING:
     from modelloop_cli.cluster.connection import Connection
 
-NameArgument = Annotated[str, typer.Argument(help="Name of the MLModel.")]
+
+def _object_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", text):
+        raise typer.BadParameter(f"{text!r} is no name that Kubernetes gives an object")
+    return text
+
+
+NameArgument = Annotated[str, typer.Argument(callback=_object_name, help="Name of the MLModel.")]
 NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Its namespace; absent means that of the kubeconfig's context.")
 ]

@@ -174,6 +174,16 @@ def test_a_refusal_comes_as_json_where_json_was_asked(shell: Shell) -> None:
         ((*PUBLISH, "--version", "^1"), "not a semantic version"),
         ((*PUBLISH, "--metric", "auc"), "NAME=VALUE"),
         ((*PUBLISH, "--metric", "auc=high"), "NAME=VALUE"),
+        ((*PUBLISH, "--metric", "auc=nan"), "with a finite number"),
+        ((*PUBLISH, "--metric", "auc=0.9", "--metric", "auc=0.8"), "'auc' is given twice"),
+        ((*PUBLISH, "--threshold", "nan"), "--threshold"),
+        (("serve", "-r", "churn", "--timeout", "inf"), "--timeout"),
+        (("serve", "-r", "churn", "--host", ""), "it names no address"),
+        (("versions", "--endpoint", "http://s3", "-r", "churn"), "churn is a folder"),
+        (("history", "-r", "churn", "--region", "eu"), "churn is a folder"),
+        (("card", "-r", "churn", "--ca-file", "m.onnx"), "churn is a folder"),
+        (("status", ""), "'' is no name"),
+        (("refresh", "mlmodels/churn"), "'mlmodels/churn' is no name"),
         ((*PUBLISH, "--task", "guessing"), "guessing"),
         (("publish", "absent.onnx", *PUBLISH[2:]), "does not exist"),
         (("versions", "-r", "churn", "-o", "yaml"), "yaml"),
@@ -181,10 +191,44 @@ def test_a_refusal_comes_as_json_where_json_was_asked(shell: Shell) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_wrong_use_is_exit_code_2(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
+def test_wrong_use_is_a_sentence_a_hint_and_exit_code_2(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
+    refused = shell(*arguments)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    error, hint = refused.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert told in error
+    assert hint.endswith("--help lists what it takes")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("versions", "-o", "json"),
+        ("versions", "--output=json", "-r", "ftp://models"),
+        ("versions", "-r", "ftp://models", "--output", "json"),
+        ("versions", "--loud", "-ojson"),
+        ("sing", "-o", "json"),
+        ("--loud", "versions", "-o", "json"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_told_as_json_where_json_was_asked(shell: Shell, arguments: tuple[str, ...]) -> None:
     refused = shell(*arguments)
     assert refused.exit_code == 2
-    assert told in " ".join(refused.stderr.replace("│", " ").split())
+    assert json.loads(refused.stderr).keys() == {"error", "hint", "kind"}
+
+
+def test_a_store_named_in_the_environment_does_not_keep_a_folder_from_being_read(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell(*PUBLISH)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://s3")
+    monkeypatch.setenv("AWS_REGION", "eu")
+    assert "1.0.0" in shell("versions", "-r", "churn").stdout
+
+
+def test_without_a_word_the_program_shows_what_it_can_do(shell: Shell) -> None:
+    assert "publish" in shell().output
 
 
 def test_the_registry_may_be_named_once_in_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +238,7 @@ def test_the_registry_may_be_named_once_in_the_environment(shell: Shell, monkeyp
 
 
 def test_every_command_prints_text_or_json(shell: Shell) -> None:
-    for command in LOCAL:
+    for command in (*LOCAL, *CLUSTER):
         assert "--output" in shell(command.__name__, "--help").stdout, command
 
 
