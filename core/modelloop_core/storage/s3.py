@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
-from botocore.loaders import Loader
 from botocore.session import Session
 
 from modelloop_core.storage.keys import check_key, check_prefix
 from modelloop_core.storage.port import AlreadyExists, ObjectInfo, Unavailable
+from modelloop_core.storage.s3_description import shared_description
 from modelloop_core.storage.s3_errors import ConditionalConflict, RangePastEnd, translated
 from modelloop_core.storage.s3_multipart import PART_BYTES, create_in_parts
 
@@ -23,6 +23,7 @@ ATTEMPTS = 2
 
 _BLOCK = 1 << 20
 _CONFLICT_ATTEMPTS = 4
+_DESCRIPTION = shared_description()
 
 
 class S3Store:
@@ -142,7 +143,7 @@ def _client(
     read_seconds: float,
 ) -> Any:
     session = Session()
-    session.register_component("data_loader", _loader())
+    session.register_component("data_loader", _DESCRIPTION)
     # Stores outside AWS know path addressing and no checksum trailers; the manifest's SHA-256 covers the content.
     elsewhere = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
     config = Config(
@@ -163,10 +164,3 @@ def _client(
         aws_session_token=session_token,
         config=config,
     )
-
-
-@lru_cache(maxsize=1)
-def _loader() -> Loader:
-    """One description of S3 for all clients: each session's own would cost 12 MiB a client."""
-    loader: Loader = Session().get_component("data_loader")
-    return loader
