@@ -65,6 +65,11 @@ class PredictorEnvironment(BaseModel):
             raise ValueError(f"the entity key needs a name of its own, not one of {', '.join(RESERVED_KEYS)}")
         return text
 
+    @property
+    def served_model(self) -> str:
+        """The name by which the Open Inference Protocol asks for the model; `model` where nobody named it."""
+        return self.model_name or "model"
+
     def to_environ(self) -> dict[str, str]:
         """Variables to set in a pod: only what differs from the defaults, so that a new default needs no write."""
         return {

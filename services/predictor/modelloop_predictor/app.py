@@ -10,6 +10,7 @@ from modelloop_predictor.edge import Edge
 from modelloop_predictor.openapi import describe_request
 from modelloop_predictor.routes import add_pages, add_predict, add_probes, add_problem_handlers
 from modelloop_predictor.serving import Serving
+from modelloop_predictor.v2.routes import add_open_inference
 
 
 class _Documented(FastAPI):
@@ -38,6 +39,7 @@ def create_app(serving: Serving) -> Edge:
     add_predict(router, serving)
     add_probes(router, serving)
     add_pages(router, serving)
+    add_open_inference(router, serving)
     app.include_router(router)
     add_problem_handlers(app)
     return Edge(app, serving)

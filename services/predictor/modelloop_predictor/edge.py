@@ -15,7 +15,7 @@ import orjson
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
 from modelloop_predictor.body import ClientGone
 from modelloop_predictor.logs import event
-from modelloop_predictor.parsing import is_request_id
+from modelloop_predictor.parsing import is_request_id, shown
 from modelloop_predictor.problems import INTERNAL, ProblemError
 from modelloop_predictor.serving import Serving
 
@@ -25,6 +25,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 PREDICT_PATH = "/predict"
+V2_PATH = "/v2"
+MODELS_PATH = f"{V2_PATH}/models/"
 _CLIENT_GONE = 499
 _TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]{0,128})?")
 
@@ -56,12 +58,12 @@ class Edge:
             return
         exchange = _exchange(scope)
         scope.setdefault("state", {})["exchange"] = exchange
-        if scope["path"] != PREDICT_PATH:
+        if not is_prediction(scope["path"]):
             await self._serve(scope, receive, send, exchange)
             return
         with self._serving.metrics.in_flight.track_inprogress():
             await self._serve(scope, receive, send, exchange)
-        self._account(scope["method"], exchange)
+        account(self._serving, exchange, scope["method"], scope["path"])
 
     async def _serve(self, scope: Message, receive: Receive, send: Send, exchange: Exchange) -> None:
         async def send_with_headers(message: Message) -> None:
@@ -77,7 +79,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 the top of every request: the client gets a problem, the log the traceback
             event("request-failed", logging.ERROR, error, request_id=exchange.request_id, path=scope["path"])
             if not exchange.status:
-                await _send_internal_error(send_with_headers, exchange)
+                await _send_internal_error(send_with_headers, scope["path"], exchange)
             exchange.reason = INTERNAL.reason
 
     def _headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
@@ -88,22 +90,35 @@ class Edge:
             headers.append((b"connection", b"close"))
         return headers
 
-    def _account(self, method: str, exchange: Exchange) -> None:
-        seconds = time.perf_counter() - exchange.started
-        metrics = self._serving.metrics
-        metrics.answered(exchange.status, seconds)
-        if exchange.reason is not None:
-            metrics.failed(exchange.reason)
-        event(
-            "request",
-            request_id=exchange.request_id,
-            method=method,
-            path=PREDICT_PATH,
-            status=exchange.status,
-            rows=exchange.rows,
-            milliseconds=round(seconds * 1000, 3),
-            reason=exchange.reason or "Answered",
-        )
+
+def is_prediction(path: str) -> bool:
+    """Whether requests to the path are counted and logged as predictions."""
+    return path == PREDICT_PATH or (path.startswith(MODELS_PATH) and path.endswith("/infer"))
+
+
+def account(serving: Serving, exchange: Exchange, method: str, path: str) -> None:
+    """Count and log one prediction request that has had its answer."""
+    seconds = time.perf_counter() - exchange.started
+    serving.metrics.answered(exchange.status, seconds)
+    if exchange.reason is not None:
+        serving.metrics.failed(exchange.reason)
+    event(
+        "request",
+        request_id=exchange.request_id,
+        method=method,
+        path=shown(path),
+        status=exchange.status,
+        rows=exchange.rows,
+        milliseconds=round(seconds * 1000, 3),
+        reason=exchange.reason or "Answered",
+    )
+
+
+def problem_answer(path: str, problem: ProblemError, request_id: str) -> tuple[bytes, str]:
+    """A problem's body and content type, as the protocol of the path has errors."""
+    if path == V2_PATH or path.startswith(f"{V2_PATH}/"):
+        return orjson.dumps(problem.open_inference_body(request_id)), "application/json"
+    return orjson.dumps(problem.body(request_id)), PROBLEM_TYPE
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:
@@ -126,9 +141,9 @@ def _exchange(scope: Mapping[str, Any]) -> Exchange:
     return Exchange(request_id=known, trace=trace, started=time.perf_counter())
 
 
-async def _send_internal_error(send: Send, exchange: Exchange) -> None:
+async def _send_internal_error(send: Send, path: str, exchange: Exchange) -> None:
     problem = ProblemError(INTERNAL, "the predictor's log has the cause under this request's id")
-    body = orjson.dumps(problem.body(exchange.request_id))
-    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    body, content_type = problem_answer(path, problem, exchange.request_id)
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": INTERNAL.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

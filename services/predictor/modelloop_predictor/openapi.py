@@ -6,7 +6,8 @@ from typing import Any, assert_never
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_PATTERN, PredictRequest
-from modelloop_predictor.edge import PREDICT_PATH
+from modelloop_predictor.edge import PREDICT_PATH, V2_PATH
+from modelloop_predictor.v2.openapi import add_example, add_schemas
 from modelloop_predictor.version import LoadedVersion
 
 Schema = dict[str, Any]
@@ -24,7 +25,12 @@ def describe_request(document: Schema, version: LoadedVersion | None, entity_key
         }
     body = {"required": True, "content": {"application/json": content}}
     document["paths"][PREDICT_PATH]["post"]["requestBody"] = body
-    for operations in document["paths"].values():
+    add_schemas(document)
+    if version is not None:
+        add_example(document, version.contract, version.example)
+    for path, operations in document["paths"].items():
+        if path.startswith(V2_PATH):
+            continue
         for operation in operations.values():
             _declare_problems(operation["responses"])
 

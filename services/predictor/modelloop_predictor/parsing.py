@@ -52,7 +52,7 @@ def parse(body: bytes, entity_key: str) -> Envelope:
         if key not in RESERVED_KEYS and key != entity_key
     ]
     request_id, entity = document.get("request_id"), document.get(entity_key)
-    errors += _check_request_id(request_id) + _check_entity(entity, entity_key)
+    errors += _check_request_id(request_id) + check_entity(entity, entity_key)
     rows, many = _rows(document, errors)
     if errors:
         raise ProblemError(INVALID, _summary(errors), errors[:100])
@@ -62,6 +62,11 @@ def parse(body: bytes, entity_key: str) -> Envelope:
 def is_request_id(text: str) -> bool:
     """Whether the text can be a request's id."""
     return bool(_REQUEST_ID.match(text)) and not text.endswith("\n")
+
+
+def known_id(text: str | None) -> str | None:
+    """The text where it can be a request's id, else None."""
+    return text if text is not None and is_request_id(text) else None
 
 
 def kind_of(value: Any) -> str:
@@ -120,7 +125,8 @@ def _check_request_id(value: Any) -> list[FieldError]:
     return [FieldError(field="request_id", message=message)]
 
 
-def _check_entity(value: Any, entity_key: str) -> list[FieldError]:
+def check_entity(value: Any, entity_key: str) -> list[FieldError]:
+    """What is wrong with an entity's key under the name `entity_key`; nothing is wrong with none."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return []
     if isinstance(value, str) and 0 < len(value) <= _LONGEST_ENTITY:

@@ -20,6 +20,7 @@ class Kind:
 
 MALFORMED = Kind(400, "MalformedBody", "The body is not JSON")
 NOT_FOUND = Kind(404, "NotFound", "There is no such page")
+UNKNOWN_MODEL = Kind(404, "UnknownModel", "This predictor does not serve that model or version")
 WRONG_METHOD = Kind(405, "WrongMethod", "This page does not take that method")
 TOO_SLOW = Kind(408, "RequestTimeout", "The request arrived too slowly")
 TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
@@ -56,6 +57,13 @@ class ProblemError(Exception):
             "instance": f"urn:modelloop:request:{request_id}",
             "reason": self.kind.reason,
         }
+        if self.errors:
+            document["errors"] = [error.model_dump() for error in self.errors]
+        return document
+
+    def open_inference_body(self, request_id: str) -> dict[str, Any]:
+        """The same as the Open Inference Protocol has errors, with what programs look for added."""
+        document: dict[str, Any] = {"error": self.detail, "reason": self.kind.reason, "request_id": request_id}
         if self.errors:
             document["errors"] = [error.model_dump() for error in self.errors]
         return document

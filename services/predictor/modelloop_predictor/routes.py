@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from modelloop_core.inference import BadOutput, InferenceError, OutOfMemory
-from modelloop_core.wire.predictions import PROBLEM_TYPE, PredictAnswer, PredictManyAnswer, Problem
+from modelloop_core.wire.predictions import PredictAnswer, PredictManyAnswer, Problem
 from modelloop_predictor.body import read_body
-from modelloop_predictor.edge import PREDICT_PATH, exchange_of
+from modelloop_predictor.edge import PREDICT_PATH, exchange_of, problem_answer
 from modelloop_predictor.logs import event
 from modelloop_predictor.metrics import CONTENT_TYPE
 from modelloop_predictor.page import docs_page
@@ -148,8 +148,8 @@ def _model_problem(error: InferenceError) -> ProblemError:
 def _problem_answer(request: Request, error: ProblemError) -> Response:
     exchange = exchange_of(request.scope)
     exchange.reason = error.kind.reason
-    body = orjson.dumps(error.body(exchange.request_id))
-    return Response(body, error.kind.status, dict(error.headers), media_type=PROBLEM_TYPE)
+    body, content_type = problem_answer(request.url.path, error, exchange.request_id)
+    return Response(body, error.kind.status, dict(error.headers), media_type=content_type)
 
 
 def _json(body: bytes) -> Response:

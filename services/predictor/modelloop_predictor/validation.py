@@ -20,7 +20,8 @@ from modelloop_predictor.problems import INVALID, ProblemError
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _NULL = float("nan")
-_MOST_ERRORS = 100
+MOST_ERRORS = 100
+"""Faulty fields that one answer names at most."""
 
 _Reader = Callable[[Any], float]
 
@@ -47,6 +48,13 @@ class RowReader:
             detail = f"{errors[0].field}: {errors[0].message}{more}"
             raise ProblemError(INVALID, detail, errors) from None
 
+    def value(self, column: int, value: Any) -> tuple[float, str | None]:
+        """The number that one value becomes in `column`, and why it cannot be there (else None)."""
+        try:
+            return self._readers[column](value), None
+        except _Refused as refused:
+            return _NULL, str(refused)
+
     def _row(self, row: Any) -> list[float]:
         # The quick way: says that something is wrong, not what; `_errors` then takes its time.
         if len(row) != len(self._readers) if isinstance(row, list | dict) else True:
@@ -62,7 +70,7 @@ class RowReader:
             for error in self._row_errors(row, place):
                 yield error
                 found += 1
-                if found == _MOST_ERRORS:
+                if found == MOST_ERRORS:
                     return
 
     def _row_errors(self, row: Any, place: str) -> Iterator[FieldError]:

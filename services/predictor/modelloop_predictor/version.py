@@ -17,6 +17,8 @@ from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.answers import AnswerWriter
 from modelloop_predictor.parsing import Envelope
 from modelloop_predictor.problems import ProblemError
+from modelloop_predictor.v2.contract import Contract
+from modelloop_predictor.v2.rest import RestCodec
 from modelloop_predictor.validation import RowReader
 
 CARD_NAME = "card.yaml"
@@ -45,6 +47,8 @@ class LoadedVersion:
     scorer: Scorer
     rows: RowReader
     answers: AnswerWriter
+    contract: Contract
+    rest: RestCodec
 
     @property
     def example(self) -> dict[str, Cell]:
@@ -66,13 +70,17 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
         scorer = Scorer(signature, preprocessing, model)
     except PreprocessingError as error:
         raise UnusableVersion("PreprocessingInvalid", str(error)) from error
+    served_name = Version.parse(manifest.version).served_name
+    contract = Contract(signature, settings.served_model, served_name, settings.entity_key)
     return LoadedVersion(
         manifest=manifest,
         card=_text(folder, manifest, CARD_NAME),
         preprocessing=preprocessing,
         scorer=scorer,
         rows=RowReader(signature),
-        answers=AnswerWriter(signature.output, Version.parse(manifest.version).served_name),
+        answers=AnswerWriter(signature.output, served_name),
+        contract=contract,
+        rest=RestCodec(contract),
     )
 
 

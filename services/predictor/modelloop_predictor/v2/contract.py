@@ -1,0 +1,184 @@
+"""What one version takes and gives in this protocol, whether by HTTP or by gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+import numpy as np
+
+from modelloop_core.feature_schema import (
+    BinaryOutput,
+    CategoricalFeature,
+    Feature,
+    MulticlassOutput,
+    NumericFeature,
+    Output,
+    RegressionOutput,
+    Signature,
+)
+from modelloop_core.inference import Float64s
+from modelloop_core.wire.predictions import FieldError
+from modelloop_predictor.parsing import check_entity, shown
+from modelloop_predictor.problems import INVALID, ProblemError
+from modelloop_predictor.v2.rows import MATRIX, TensorReader, is_matrix
+from modelloop_predictor.v2.tensors import TEXT, Tensor
+
+PREDICTION = "prediction"
+PROBABILITIES = "probabilities"
+BINARY_OUTPUT = "binary_data_output"
+"""Parameter of a request: whether outputs come as bytes, unless one says otherwise for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What metadata says of a tensor; -1 is the number of rows."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An output to answer with, and whether as bytes."""
+
+    name: str
+    binary: bool
+
+
+class Asked(Protocol):
+    """A request's wish for an output."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A request that fits the signature; `rows` may lie in the request's own memory and are not to be written to."""
+
+    rows: Float64s
+    id: str | None
+    entity: str | None
+    outputs: tuple[Wanted, ...]
+
+
+class Contract:
+    """One version's tensors, under the names by which callers ask for it."""
+
+    def __init__(self, signature: Signature, model_name: str, version_name: str, entity_key: str) -> None:
+        self.model_name = model_name
+        self.version_name = version_name
+        self.inputs = inputs_of(signature)
+        self.column_inputs = tuple(_spec(feature) for feature in signature.inputs)
+        self.outputs = outputs_of(signature.output)
+        self._output = signature.output
+        self._output_names = tuple(spec.name for spec in self.outputs)
+        self._all_outputs = {
+            binary: tuple(Wanted(name, binary) for name in self._output_names) for binary in (False, True)
+        }
+        self._entity_key = entity_key
+        self._reader = TensorReader(signature)
+
+    def rows(self, tensors: Sequence[Tensor]) -> Float64s:
+        """float64 [rows, features] of tensors that fit the signature; raises 422."""
+        names = [tensor.name for tensor in tensors]
+        if not names:
+            raise _invalid("inputs", f"there are none; the model takes {shown(', '.join(s.name for s in self.inputs))}")
+        if len(set(names)) != len(names):
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise _invalid(f"inputs.{shown(repeated)}", "this name is there more than once")
+        return self._reader.read(tensors)
+
+    def wanted(self, asked: Sequence[Asked], binary: bool) -> tuple[Wanted, ...]:
+        """The outputs asked for by name and parameters, all when none is; raises 422 for what is not there."""
+        if not asked:
+            return self._all_outputs[binary]
+        wanted: list[Wanted] = []
+        for output in asked:
+            name = output.name
+            if name not in self._output_names:
+                given = ", ".join(self._output_names)
+                raise _invalid(f"outputs.{shown(name)}", f"unknown output; the model gives {given}")
+            if any(name == other.name for other in wanted):
+                raise _invalid(f"outputs.{name}", "this name is there more than once")
+            wanted.append(Wanted(name, flag(output.parameters, "binary_data", f"outputs.{name}", binary)))
+        return tuple(wanted)
+
+    def entity(self, parameters: Mapping[str, Any]) -> str | None:
+        """Whom the prediction is about, from a request's parameters; raises 422 for any that is not known."""
+        refuse_unknown(parameters, (BINARY_OUTPUT, self._entity_key), "")
+        entity = parameters.get(self._entity_key)
+        errors = check_entity(entity, f"parameters.{self._entity_key}")
+        if errors:
+            raise _invalid(errors[0].field, errors[0].message)
+        return None if entity is None else str(entity)
+
+    def output(self, name: str, scores: Float64s) -> Tensor:
+        """The output tensor `name` of checked predictions, [rows] or [rows, classes]."""
+        if name == PROBABILITIES:
+            return Tensor(name, "FP64", scores.shape, scores.reshape(-1))
+        if isinstance(self._output, MulticlassOutput):
+            classes = self._output.classes
+            labels = [classes[index] for index in np.argmax(scores, axis=1).tolist()]
+            return Tensor(name, TEXT, (len(labels),), labels)
+        return Tensor(name, "FP64", scores.shape, scores)
+
+
+def inputs_of(signature: Signature) -> tuple[TensorSpec, ...]:
+    """What metadata shows: one tensor where all features are numbers, else one for each."""
+    if not is_matrix(signature):
+        return tuple(_spec(feature) for feature in signature.inputs)
+    datatypes = {_spec(feature).datatype for feature in signature.inputs}
+    datatype = datatypes.pop() if len(datatypes) == 1 else "FP64"
+    return (TensorSpec(MATRIX, datatype, (-1, len(signature.inputs))),)
+
+
+def outputs_of(output: Output) -> tuple[TensorSpec, ...]:
+    """The tensors of an answer."""
+    match output:
+        case BinaryOutput() | RegressionOutput():
+            return (TensorSpec(PREDICTION, "FP64", (-1,)),)
+        case MulticlassOutput(classes=classes):
+            label = TensorSpec(PREDICTION, TEXT, (-1,))
+            return label, TensorSpec(PROBABILITIES, "FP64", (-1, len(classes)))
+        case _:
+            assert_never(output)
+
+
+def flag(parameters: Mapping[str, Any], key: str, place: str, default: bool) -> bool:
+    """A parameter that is true or false and, under `place`, the only one there; raises 422."""
+    if place:
+        refuse_unknown(parameters, (key,), f"{place}.")
+    value = parameters.get(key, default)
+    if not isinstance(value, bool):
+        raise _invalid(f"{place}.parameters.{key}".removeprefix("."), f"expected true or false, found {value!r}"[:80])
+    return value
+
+
+def refuse_unknown(parameters: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+    """Raise 422 for a parameter that nothing here obeys."""
+    for key in parameters:
+        if key not in known:
+            listed = f"known are {', '.join(known)}" if known else "none is known here"
+            raise _invalid(f"{place}parameters.{shown(key)}", f"unknown parameter; {listed}")
+
+
+def _spec(feature: Feature) -> TensorSpec:
+    match feature:
+        case CategoricalFeature():
+            return TensorSpec(feature.name, TEXT, (-1,))
+        case NumericFeature(dtype=dtype):
+            datatype = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "bool": "BOOL"}[dtype]
+            return TensorSpec(feature.name, datatype, (-1,))
+        case _:
+            assert_never(feature)
+
+
+def _invalid(field: str, message: str) -> ProblemError:
+    return ProblemError(INVALID, f"{field}: {message}", [FieldError(field=field, message=message)])
