@@ -144,6 +144,45 @@ REFUSED = [
         id="a negative amount",
     ),
     wrong(
+        # Without the bound the API server is busy with comparing these two until the request times out, and longer.
+        "spec.serving.resources",
+        {"requests": {"memory": "1Gi"}, "limits": {"memory": "1e999999999"}},
+        "spec.serving.resources.limits.memory",
+        "an exponent up to e18",
+        id="a limit without an end",
+    ),
+    *(
+        wrong(
+            "spec.serving.resources",
+            {"requests": {name: text}, "limits": {name: text}},
+            f"spec.serving.resources.requests.{name}",
+            told,
+            id=f"an amount without an end, {name} {text}",
+        )
+        for name, text, told in (
+            ("memory", "1e999999999", "an exponent up to e18"),
+            ("cpu", "1E-999999999", "an exponent up to e18"),
+            ("memory", "1e19", "an exponent up to e18"),
+            ("memory", "9" * 19, "at most 18 digits"),
+            ("cpu", "." + "1" * 10, "9 more behind a point"),
+            ("memory", "9" * 3000, "may not be more than 32"),
+        )
+    ),
+    wrong(
+        "spec.serving",
+        {"device": "cuda", "resources": {"limits": {"nvidia.com/gpu": "1e999999999"}}},
+        "spec.serving.resources.limits.nvidia.com/gpu",
+        "an exponent up to e18",
+        id="GPUs without an end",
+    ),
+    wrong(
+        "spec.serving.resources.limits",
+        {"nvidia.com/gpu": "1.5"},
+        "spec.serving.resources.limits",
+        "counted in whole numbers",
+        id="a GPU and a half",
+    ),
+    wrong(
         "spec.serving",
         {"autoscaling": {"maxReplicas": 3}, "resources": {"limits": {"memory": "2Gi"}}},
         "spec.serving",
@@ -156,6 +195,13 @@ REFUSED = [
         "spec.serving",
         "device cuda needs a GPU",
         id="cuda without a GPU",
+    ),
+    wrong(
+        "spec.serving",
+        {"device": "cuda", "resources": {"limits": {"nvidia.com/gpu": "0k"}}},
+        "spec.serving",
+        "device cuda needs a GPU",
+        id="cuda without a GPU, in thousands",
     ),
     wrong("spec.serving.image", "Predictor:7", "spec.serving.image", "should match", id="an image in capitals"),
     wrong("spec.serving.image", "a/b:", "spec.serving.image", "should match", id="an image with an empty tag"),
@@ -398,7 +444,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Any:
-    return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=yaml.safe_dump(body))
+    # As JSON: YAML without quotes makes a number of a text like 1e19.
+    return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(body))
 
 
 @pytest.mark.parametrize(("path", "value", "field", "told"), REFUSED)

@@ -68,6 +68,14 @@ TAKEN_BY_BOTH = [
     pytest.param(serving(autoscaling={"minReplicas": 3, "maxReplicas": 3}), id="a range of one"),
     pytest.param(serving(resources={"requests": {"cpu": 1, "memory": "1.5Gi"}, "limits": {}}), id="amounts as numbers"),
     pytest.param(serving(resources={"requests": {"cpu": "1e-1"}, "limits": {"nvidia.com/gpu": 1}}), id="an exponent"),
+    *(
+        pytest.param(serving(resources={"requests": {"memory": text}, "limits": {"memory": text}}), id=f"amount {text}")
+        for text in (
+            *("500m", "1.5Gi", "2e3", "0.1", "128974848", "1E", "1Ei", "5.", ".5", "100n", "1u", "1e18", "1E-3"),
+            *("9" * 18, "0", "0007", 128974848, 10**18 - 1),
+        )
+    ),
+    pytest.param(serving(resources={"limits": {"nvidia.com/gpu": "2e0"}}), id="two GPUs with an exponent"),
     pytest.param(serving(device="cuda"), id="a GPU"),
     pytest.param(serving(timeout="0h59m59s1000ms"), id="a duration of four parts"),
     pytest.param(serving(timeout="1ms"), id="the shortest time"),
@@ -117,6 +125,11 @@ REFUSED_BY_BOTH = [
     pytest.param(serving(timeout="0ms"), id="no time"),
     pytest.param(serving(timeout="1h1ms"), id="more than an hour"),
     pytest.param(serving(resources={"requests": {"cpu": -1}}), id="a negative amount"),
+    *(
+        pytest.param(serving(resources={part: {"memory": text}}), id=f"{part} without an end, {str(text)[:20]}")
+        for part in ("requests", "limits")
+        for text in ("1e999999999", "1e-999999999", "1E19", "1e018", "9" * 19, 10**18, "1." + "0" * 10, "9" * 3000)
+    ),
     pytest.param(serving(timeout="5"), id="a duration without a unit"),
     pytest.param(serving(entityKey="request_id"), id="an entity key that requests use"),
     pytest.param(serving(resources={"requests": {"cpu": "much"}}), id="an amount in words"),

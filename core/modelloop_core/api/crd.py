@@ -57,8 +57,8 @@ def structural_schema(schema: dict[str, Any], definitions: dict[str, Any]) -> di
         own = {name: part.get("default") for name, part in schema["properties"].items()}
         result["default"] = {name: value for name, value in result["default"].items() if value != own[name]}
     if result.get("x-kubernetes-int-or-string"):
-        # A union of types cannot bound a length; the pattern and the map's size keep CEL's cost in budget.
-        result = {key: result[key] for key in ("x-kubernetes-int-or-string", "pattern", "description") if key in result}
+        # It may be a number too, so no type is named.
+        result = {key: value for key, value in result.items() if key != "type"}
     return result
 
 

@@ -8,7 +8,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 _DURATION = r"^([0-9]{1,9}(ms|s|m|h|d))+$"
-_QUANTITY = r"^([0-9]+|[0-9]*\.[0-9]+)([eE][-+]?[0-9]+|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+# An exponent without an end would keep Kubernetes' own parser of quantities busy for ever.
+_QUANTITY = (
+    r"^([0-9]{1,18}([.][0-9]{0,9})?|[.][0-9]{1,9})"
+    r"([eE][-+]?(0?[0-9]|1[0-8])|n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_NAME_PART}(\.{_NAME_PART})*"
@@ -25,9 +29,6 @@ NamespaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=rf"^{_
 HostName = Annotated[str, Field(max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
 HostPattern = Annotated[str, Field(max_length=253, pattern=rf"^(\*\.)?{_SUBDOMAIN}$")]
 Duration = Annotated[str, Field(max_length=32, pattern=_DURATION)]
-Quantity = Annotated[
-    str, Field(max_length=32, pattern=_QUANTITY, json_schema_extra={"x-kubernetes-int-or-string": True})
-]
 LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]], Field(max_length=32)]
 AnnotationMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
 
@@ -53,6 +54,27 @@ def keyed_by(*keys: str) -> dict[str, Any]:
     """A list that the API server merges by these keys, and in which each key stands once."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
+
+def bounded_quantity(value: str) -> str:
+    """The CEL test that `value` is a Quantity; it stands before `quantity()`, which never ends on 1e999999999."""
+    return f"string({value}).matches('{_QUANTITY}')"
+
+
+Quantity = Annotated[
+    str,
+    Field(
+        max_length=32,
+        pattern=_QUANTITY,
+        json_schema_extra=rules(
+            (
+                bounded_quantity("self"),
+                "an amount must not be negative, and is at most 18 digits, 9 more behind a point, and a unit (n, u, m, "
+                "k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei) or an exponent up to e18, for example 500m, 1.5Gi or 2e3",
+            ),
+            **{"x-kubernetes-int-or-string": True},
+        ),
+    ),
+]
 
 PASSED_THROUGH: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 """A Kubernetes type that goes into the pod as it stands; the API server validates it there."""

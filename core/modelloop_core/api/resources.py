@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from modelloop_core.api.fields import APIObject, Quantity, rules
+from modelloop_core.api.fields import APIObject, Quantity, bounded_quantity, rules
 
 GPU = "nvidia.com/gpu"
 _DIVISIBLE = "['cpu', 'memory', 'ephemeral-storage']"
-_BOTH = " && ".join(f"k in self.{part} && isQuantity(string(self.{part}[k]))" for part in ("requests", "limits"))
+_BOTH = " && ".join(f"k in self.{part} && {bounded_quantity(f'self.{part}[k]')}" for part in ("requests", "limits"))
 _REQUEST, _LIMIT = (f"quantity(string(self.{part}[k]))" for part in ("requests", "limits"))
 
 _AMOUNTS = rules(
@@ -18,7 +18,10 @@ _AMOUNTS = rules(
         rf"self.all(k, k in {_DIVISIBLE} || k.matches('^(hugepages-|[a-z0-9][-a-z0-9.]*/)[-A-Za-z0-9_.]+$'))",
         f"a resource is cpu, memory, ephemeral-storage, hugepages-SIZE, or has a domain before its name like {GPU}",
     ),
-    ("self.all(k, !string(self[k]).startsWith('-'))", "an amount must not be negative"),
+    (
+        f"self.all(k, !k.contains('/') || !{bounded_quantity('self[k]')} || quantity(string(self[k])).isInteger())",
+        f"a resource with a domain before its name, like {GPU}, is counted in whole numbers",
+    ),
 )
 
 

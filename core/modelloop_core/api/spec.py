@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from modelloop_core.api.fields import APIObject, Duration, ObjectName, rules, seconds
+from modelloop_core.api.fields import APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
 from modelloop_core.api.traffic import Traffic
@@ -15,6 +15,7 @@ from modelloop_core.feature_schema import Task
 DEFAULT_REPLICAS = 2
 ENTITY_KEYS_TAKEN = ("features", "instances", "request_id")
 LONGEST_TIMEOUT_SECONDS = 3600
+_GPUS = f"self.resources.limits['{GPU}']"
 _NAME = r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = (
     rf"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{{1,5}})?/)?{_NAME}(/{_NAME})*"
@@ -107,7 +108,8 @@ class Serving(APIObject):
             ),
             (
                 "!has(self.device) || self.device != 'cuda' || !has(self.resources) "
-                f"|| !('{GPU}' in self.resources.limits) || string(self.resources.limits['{GPU}']) != '0'",
+                f"|| !('{GPU}' in self.resources.limits) || !{bounded_quantity(_GPUS)} "
+                f"|| quantity(string({_GPUS})).isGreaterThan(quantity('0'))",
                 f"device cuda needs a GPU: leave {GPU} out of resources, or give at least 1",
             ),
         )
