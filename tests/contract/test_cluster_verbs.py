@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ def model(*, generation: int = 1, observed: int = 1) -> dict[str, Any]:
             "name": "churn",
             "namespace": "shop",
             "generation": generation,
+            "resourceVersion": "1",
             "creationTimestamp": now(days=1),
             "managedFields": [{"time": now(seconds=90), "fieldsV1": {"f:spec": {}}}],
         },
@@ -246,6 +247,99 @@ def test_a_server_that_is_no_api_server_is_named(person: Person, verb: str) -> N
     for path in (MODEL, GROUP):
         person.server.answers[path] = (200, "<html>")
     _assert_refused(person(verb, "churn"), "is no Kubernetes API server", "correct the server")
+
+
+@dataclass
+class Desk:
+    """An MLModel on which people's requests are written, and an operator that looks at it every third time it is read.
+
+    `meanwhile` is another person's request that is written between the next read and the next write.
+    """
+
+    written: str = ""
+    meanwhile: str = ""
+    operator_runs: bool = True
+    answered: list[str] = field(default_factory=list)
+    reads: int = 0
+    revision: int = 1
+
+    def __call__(self, method: str, body: Any) -> Any:
+        if method == "PATCH":
+            return self._write(body["metadata"])
+        self.reads += 1
+        if self.operator_runs and self.written and self.reads % 3 == 0:
+            self.answered.append(json.loads(self.written)["id"])
+        return self._model()
+
+    def _write(self, metadata: dict[str, Any]) -> Any:
+        if self.meanwhile:
+            self.written, self.meanwhile = self.meanwhile, ""
+            self.revision += 1
+        if metadata["resourceVersion"] != str(self.revision):
+            return 409, {"message": "the object has been modified", "reason": "Conflict"}
+        self.written = metadata["annotations"]["modelloop.dev/request"]
+        self.revision += 1
+        return self._model()
+
+    def _model(self) -> dict[str, Any]:
+        found = model()
+        annotations = {"modelloop.dev/request": self.written} if self.written else {}
+        found["metadata"] |= {"resourceVersion": str(self.revision), "annotations": annotations}
+        if self.answered:
+            last = {"id": self.answered[-1], "verb": "v", "outcome": "Done", "message": f"answer {len(self.answered)}"}
+            found["status"]["handledRequest"] = last
+        return found
+
+
+EARLIER = json.dumps({"id": "1", "verb": "retry", "by": "bob"})
+
+
+@pytest.mark.parametrize(
+    ("desk", "before"),
+    [
+        (Desk(), []),
+        (Desk(written=EARLIER, answered=["1"]), ["1"]),
+        (Desk(written=EARLIER), ["1"]),
+        (Desk(meanwhile=EARLIER), ["1"]),
+    ],
+    ids=["the first", "after an answered one", "while one waits", "in the moment of another"],
+)
+def test_a_request_takes_no_other_ones_place(person: Person, desk: Desk, before: list[str]) -> None:
+    person.server.answers[MODEL] = desk
+    done = person("refresh", "churn")
+    mine = json.loads(desk.written)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert list(dict.fromkeys(desk.answered)) == [*before, mine["id"]]
+    assert mine["verb"] == "refresh"
+    assert done.stdout.startswith("done: answer ")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(EARLIER, "'retry' by bob still waits"), ("refresh", "the request 'refresh' still waits")],
+    ids=["of a person", "that cannot be read"],
+)
+def test_a_request_is_refused_while_another_one_stays_unanswered(person: Person, text: str, told: str) -> None:
+    desk = person.server.answers[MODEL] = Desk(written=text, operator_runs=False)
+    _assert_refused(person("retry", "churn", "--timeout", "0.5"), f"'retry' was not asked, because {told}", "doctor")
+    assert desk.written == text
+
+
+def test_an_operator_that_does_not_answer_is_waited_for_only_so_long(person: Person) -> None:
+    person.server.answers[MODEL] = Desk(operator_runs=False)
+    refused = person("refresh", "churn", "--timeout", "0.5")
+    _assert_refused(refused, "has not answered 'refresh' within 0.5 s", "kubectl mlmodel doctor churn")
+
+
+def test_a_request_that_was_overwritten_by_other_means_is_not_waited_for(person: Person) -> None:
+    class Overwritten(Desk):
+        def _write(self, metadata: dict[str, Any]) -> Any:
+            answer = super()._write(metadata)
+            self.written = EARLIER
+            return answer
+
+    person.server.answers[MODEL] = Overwritten(operator_runs=False)
+    _assert_refused(person("refresh", "churn"), "'retry' by bob took the place of 'refresh'", "ask again")
 
 
 def _assert_refused(refused: Result, error: str, hint: str) -> None:

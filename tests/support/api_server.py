@@ -19,7 +19,7 @@ UNKNOWN_PATH = "404 page not found\n"
 
 @dataclass
 class ApiServer:
-    """Answers by path: a body, or a status and a body; what was asked is kept."""
+    """Answers by path: a body, a status and a body, or what gives one for a method and a body; keeps what was asked."""
 
     url: str
     answers: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +46,9 @@ def run_api_server() -> Iterator[ApiServer]:
             path = self.path.partition("?")[0]
             server.asked.append(path)
             found = server.answers.get(path, (404, UNKNOWN_PATH))
+            if callable(found):
+                length = int(self.headers.get("Content-Length") or 0)
+                found = found(self.command, json.loads(self.rfile.read(length) or "null"))
             status, body = found if isinstance(found, tuple) else (200, found)
             self.send_response(status)
             self.send_header("Content-Type", "text/plain" if isinstance(body, str) else "application/json")

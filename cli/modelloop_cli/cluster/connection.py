@@ -19,6 +19,7 @@ from kubernetes.config.config_exception import ConfigException
 from modelloop_cli.cluster.refusals import answered, unreachable
 from modelloop_cli.errors import Refused
 from modelloop_core.api import GROUP, PLURAL, REQUEST_ANNOTATION, VERSION
+from modelloop_core.api.requests import PersonRequest
 
 Object = dict[str, Any]
 _SECONDS = 15
@@ -59,9 +60,10 @@ class Connection:
             raise self._stranger()
         return found
 
-    def request(self, name: str, request: Object) -> None:
-        """Write a person's command as the annotation that the operator obeys once."""
-        body = {"metadata": {"annotations": {REQUEST_ANNOTATION: json.dumps(request)}}}
+    def request(self, name: str, request: PersonRequest, revision: str) -> None:
+        """Write a person's command on the MLModel as it was at `revision`; raises Moved when it changed since."""
+        annotations = {REQUEST_ANNOTATION: request.model_dump_json()}
+        body = {"metadata": {"resourceVersion": revision, "annotations": annotations}}
         with self._translated(f"MLModel {self.namespace}/{name}"):
             self._custom.patch_namespaced_custom_object(
                 *self._at(name), body, _content_type="application/merge-patch+json", _request_timeout=_SECONDS

@@ -15,6 +15,10 @@ class Forbidden(Unreadable):
     """The person lacks the right to look, which says nothing of what is there."""
 
 
+class Moved(Unreadable):
+    """The object changed since it was read: look again."""
+
+
 def answered(status: int, body: str | bytes | None, what: str) -> Unreadable:
     """The refusal that an error status and its body tell of `what`."""
     try:
@@ -34,6 +38,8 @@ def answered(status: int, body: str | bytes | None, what: str) -> Unreadable:
             )
         case 403:
             return Forbidden(f"{what} needs permission: {message}", "ask whoever grants rights in this cluster")
+        case 409:
+            return Moved(f"{what}: {message}", "try again")
         case _:
             return Unreadable(f"{what}: {message}")
 

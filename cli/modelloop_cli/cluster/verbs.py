@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
-import time
-import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelloop_cli.cluster.describe import age, headline, problems, rows, status_of, utc_now
-from modelloop_cli.errors import Refused
 from modelloop_cli.options import OutputOption
 from modelloop_cli.output import Output, print_json, print_lines, print_table
 
@@ -32,8 +27,9 @@ NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Its namespace; absent means that of the kubeconfig's context.")
 ]
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig; absent means the current one.")]
-_ANSWER_SECONDS = 60.0
-_POLL_SECONDS = 0.3
+TimeoutOption = Annotated[
+    float, typer.Option(min=0.1, max=3600, help="Seconds to wait for the operator's answer, and for those before it.")
+]
 _VERDICTS = {True: "ok", False: "PROBLEM", None: "?"}
 
 
@@ -55,20 +51,22 @@ def refresh(
     name: NameArgument,
     namespace: NamespaceOption = None,
     context: ContextOption = None,
+    timeout: TimeoutOption = 60,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Have the operator read the registry now instead of at its next poll."""
-    _ask("refresh", name, _connect(context, namespace), output)
+    _ask("refresh", name, _connect(context, namespace), output, timeout)
 
 
 def retry(
     name: NameArgument,
     namespace: NamespaceOption = None,
     context: ContextOption = None,
+    timeout: TimeoutOption = 60,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Let versions that failed here be tried again."""
-    _ask("retry", name, _connect(context, namespace), output)
+    _ask("retry", name, _connect(context, namespace), output, timeout)
 
 
 def doctor(
@@ -122,29 +120,13 @@ def _print_status(model: dict[str, Any]) -> None:
         )
 
 
-def _ask(verb: str, name: str, connection: Connection, output: Output) -> None:
-    """Write the request and wait for the operator's answer; exit code 1 when it refuses."""
-    identity = uuid.uuid4().hex[:16]
-    connection.request(name, {"id": identity, "verb": verb, "by": _person()})
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while time.monotonic() < deadline:
-        handled = status_of(connection.model(name)).handledRequest
-        if handled is not None and handled.id == identity:
-            if output is Output.JSON:
-                print_json(handled.model_dump())
-            else:
-                print_lines(f"{handled.outcome.lower()}: {handled.message}")
-            raise typer.Exit(0 if handled.outcome == "Done" else 1)
-        time.sleep(_POLL_SECONDS)
-    raise Refused(
-        f"the operator has not answered {verb!r} within {_ANSWER_SECONDS:.0f} s; it will when it runs",
-        f"kubectl mlmodel doctor {name}",
-    )
+def _ask(verb: str, name: str, connection: Connection, output: Output, seconds: float) -> None:
+    """Ask the operator and show its answer; exit code 1 when it refuses."""
+    from modelloop_cli.cluster.requests import ask
 
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container's user may have a number and no name.
-        return f"uid {os.getuid()}"
+    handled = ask(connection, name, verb, seconds)
+    if output is Output.JSON:
+        print_json(handled.model_dump())
+    else:
+        print_lines(f"{handled.outcome.lower()}: {handled.message}")
+    raise typer.Exit(0 if handled.outcome == "Done" else 1)

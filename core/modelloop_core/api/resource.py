@@ -13,7 +13,6 @@ GROUP = "modelloop.dev"
 VERSION = "v1alpha1"
 PLURAL = "mlmodels"
 KIND = "MLModel"
-REQUEST_ANNOTATION = f"{GROUP}/request"
 NAME_LENGTH = 40
 
 

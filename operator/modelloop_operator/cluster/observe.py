@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from modelloop_core.api import REQUEST_ANNOTATION, MLModel
+from modelloop_core.api.requests import PersonRequest, request_id
 from modelloop_core.history import Identity
 from modelloop_core.versions import InvalidVersion, Version, VersionRange
 from modelloop_operator.cluster.cache import Cache, Key
@@ -37,11 +37,6 @@ from modelloop_operator.naming import versioned_name
 
 class InvalidModel(Exception):
     """An MLModel that the API server let pass but this operator cannot read; says which field and why."""
-
-
-class _RequestAnnotation(BaseModel):
-    id: str = Field(min_length=1, max_length=64)
-    verb: str = Field(min_length=1, max_length=32)
 
 
 @dataclass(frozen=True)
@@ -134,13 +129,12 @@ def _request(model: MLModel) -> tuple[Request | None, str]:
     if text is None:
         return None, ""
     try:
-        parsed = _RequestAnnotation.model_validate(json.loads(text))
-    except (ValueError, ValidationError):
-        # Its own text is its identity, so that even a broken request is answered once.
+        parsed = PersonRequest.parse(text)
+    except ValueError:
         problem = (
             f'annotation {REQUEST_ANNOTATION} must be JSON like {{"id": "…", "verb": "refresh"}}, found {text[:100]!r}'
         )
-        return Request(id=text[:64], verb=""), problem
+        return Request(id=request_id(text), verb=""), problem
     return Request(parsed.id, parsed.verb), ""
 
 
