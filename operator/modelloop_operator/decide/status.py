@@ -49,9 +49,17 @@ def next_status(seen: Observation, decision: Decision, now: datetime) -> MLModel
         update={
             "replicas": judged.stable.readyReplicas if judged.stable else 0,
             "phase": phase(judged, decision),
-            "message": seen.rejected or decision.message,
+            "message": _message(judged, seen, decision),
         }
     )
+
+
+def _message(status: MLModelStatus, seen: Observation, decision: Decision) -> str:
+    """What happens, and what is wrong around it: `kubectl get` shows no conditions, and `Ready` knows only the pods."""
+    said = seen.rejected or decision.message
+    around = [status.condition(kind) for kind in ("RouteAccepted", "DeviceAvailable", "ScalingAvailable")]
+    wrong = [found.message for found in around if found is not None and found.status == "False"]
+    return "; ".join([said, *(problem for problem in wrong if problem not in said)])
 
 
 def _remember(seen: Observation, decision: Decision, now: datetime) -> MLModelStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -417,6 +418,39 @@ PHASES = [
     pytest.param(TRYING, Wait("CandidateNotReady", "…", KEEP), "Updating", id="another one comes"),
     pytest.param(observed(a_status("1.0.0")), WAIT, "Unavailable", id="it has no pod"),
 ]
+
+
+NO_METRICS = "FailedGetResourceMetric: no metrics"
+NOT_TAKEN_UP = "no Ingress controller has taken the Ingress up (class nginx): it has no address yet"
+BEHIND_INGRESS = observed(a_status("1.0.0"), spec={"traffic": INGRESS}, pods={"1.0.0": ready()}, route=routed("1.0.0"))
+UNCONFIRMED = observed(
+    a_status("1.0.0"),
+    spec={"traffic": GATEWAY},
+    pods={"1.0.0": ready()},
+    route=routed("1.0.0", confirmed=False),
+    capabilities=WITH_GATEWAY,
+)
+SENTENCES = [
+    pytest.param(SERVING, WAIT, "1.0.0 serves", id="what the decision says"),
+    pytest.param(scaled({ONE: NO_METRICS}), WAIT, f"1.0.0 serves; {NO_METRICS}", id="and that it cannot scale"),
+    pytest.param(scaled({ONE: ""}), WAIT, "1.0.0 serves", id="but not that it can"),
+    pytest.param(scaled({}), WAIT, "1.0.0 serves", id="nor what is not known yet"),
+    pytest.param(BEHIND_INGRESS, WAIT, f"1.0.0 serves; {NOT_TAKEN_UP}", id="and that nobody took the Ingress up"),
+    pytest.param(
+        replace(BEHIND_INGRESS, rejected="PATCH /x: 403 no"), WAIT, f"PATCH /x: 403 no; {NOT_TAKEN_UP}", id="both"
+    ),
+    pytest.param(
+        UNCONFIRMED,
+        Wait("RouteNotConfirmed", UNCONFIRMED.route.problem, KEEP),
+        UNCONFIRMED.route.problem,
+        id="but once",
+    ),
+]
+
+
+@pytest.mark.parametrize(("seen", "decision", "sentence"), SENTENCES)
+def test_the_message_says(seen: Observation, decision: Decision, sentence: str) -> None:
+    assert settle(seen, decision).message == sentence
 
 
 @pytest.mark.parametrize(("seen", "decision", "word"), PHASES)
