@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.versions import Version
@@ -19,7 +19,7 @@ from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.observe import InvalidModel, Observer, parse
-from modelloop_operator.cluster.port import ClusterError
+from modelloop_operator.cluster.port import ClusterError, Faulted
 from modelloop_operator.decide.decisions import Decision, Wait
 from modelloop_operator.decide.observation import Catalog, Observation, Policy
 from modelloop_operator.decide.serving import decide, floor_of
@@ -31,13 +31,16 @@ from modelloop_operator.render.predictor import Installation
 from modelloop_operator.render.traffic import url
 
 _AFTER_WRITE_SECONDS = 1.0
+# A webhook's own pods may be rolling: what is over within this time is no news.
+_FAULT_PATIENCE = timedelta(seconds=10)
 
 
 @dataclass
 class Reconciler:
     """Brings MLModels to where their spec wants them, one move per pass.
 
-    What the API server refuses is told once, in its own words, by condition and event, and raised for a back-off.
+    What the API server refuses, or fails at for long, is told once, in its own words, by condition and event, and
+    raised for a back-off.
     """
 
     cache: Cache
@@ -51,6 +54,7 @@ class Reconciler:
     metrics: Metrics
     now: Callable[[], datetime]
     _refusals: dict[Key, str] = field(default_factory=dict)
+    _faulted: dict[Key, datetime] = field(default_factory=dict)
     _uids: dict[Key, str] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -79,8 +83,7 @@ class Reconciler:
         try:
             committed = await self.committer.commit(seen.model, status)
         except ClusterError as error:
-            if not error.retriable:
-                await self._tell_refused(seen.model, error)
+            await self._tell_refused(seen.model, error)
             raise
         self.metrics.decided(decision)
         self.metrics.observed(committed)
@@ -98,9 +101,10 @@ class Reconciler:
             if _may_prune(seen, model):
                 wrote |= await self.applier.prune(model, wanted)
         except ClusterError as error:
-            if error.retriable or not await self._tell_refused(model, error):
+            if not await self._tell_refused(model, error):
                 raise
             return 0.0
+        self._faulted.pop(key, None)
         mended = self._refusals.pop(key, None) is not None
         if not isinstance(decision, Wait) or mended:
             return 0.0
@@ -117,6 +121,8 @@ class Reconciler:
     async def _tell_refused(self, model: MLModel, error: ClusterError) -> bool:
         """Remember a refused write for the next pass, which puts it into status; whether it is news."""
         key = (model.metadata.namespace, model.metadata.name)
+        if error.retriable and not self._lasts(key, error):
+            return False
         told = self._refusals.get(key, "")
         # Of one request the first words stay: those of a webhook may differ each time, and a status that follows them
         # would never come to rest.
@@ -126,11 +132,18 @@ class Reconciler:
         await self.chronicle.tell(model, Wait("WriteRejected", str(error), self.policy.recheck))
         return True
 
+    def _lasts(self, key: Key, error: ClusterError) -> bool:
+        """Whether writes have failed for long by a fault of the API server's own, which nobody would see otherwise."""
+        if not isinstance(error, Faulted):
+            return False
+        return self.now() - self._faulted.setdefault(key, self.now()) >= _FAULT_PATIENCE
+
     def _forget(self, key: Key) -> None:
         self.catalogs.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
         self._refusals.pop(key, None)
+        self._faulted.pop(key, None)
         self.chronicle.forget(self._uids.pop(key, ""))
 
 

@@ -230,3 +230,41 @@ def test_an_api_server_that_was_away_for_half_a_minute_changes_nothing(scene: Sc
     scene.until(lambda: scene.live() == "1.1.0", "1.1.0 to serve", seconds=150)
     scene.serving("1.1.0")
     assert "Traceback" not in scene.operator.log.read_text()
+
+
+def test_a_webhook_that_does_not_answer_is_told_and_over_when_it_is_gone(scene: Scene) -> None:
+    hook = f"nowhere.{scene.namespace}.example.com"
+    scene.plane.apply(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": hook},
+            "webhooks": [
+                {
+                    "name": hook,
+                    "clientConfig": {"url": "https://127.0.0.1:1/"},
+                    "rules": [
+                        {
+                            "apiGroups": ["apps"],
+                            "apiVersions": ["v1"],
+                            "operations": ["CREATE"],
+                            "resources": ["deployments"],
+                        }
+                    ],
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}},
+                    "failurePolicy": "Fail",
+                    "sideEffects": "None",
+                    "admissionReviewVersions": ["v1"],
+                }
+            ],
+        }
+    )
+    try:
+        scene.publish("1.0.0")
+        scene.plane.apply(scene.manifest())
+        scene.until(lambda: scene.condition("Stalled")[:2] == ("True", "WriteRejected"), "a word about the webhook")
+        assert f'failed calling webhook "{hook}"' in scene.condition("Stalled")[2]
+    finally:
+        scene.plane.must("delete", "validatingwebhookconfiguration", hook)
+    scene.serving("1.0.0")
+    assert scene.condition("Stalled")[:2] == ("False", "Progressing")

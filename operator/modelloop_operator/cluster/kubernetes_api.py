@@ -12,7 +12,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from modelloop_operator.cluster.kinds import Kind
-from modelloop_operator.cluster.port import ClusterError, Conflict, Missing, Object, Rejected, Unreachable
+from modelloop_operator.cluster.port import ClusterError, Conflict, Faulted, Missing, Object, Rejected, Unreachable
 
 _REQUEST_SECONDS = 15
 _PAGE = 500
@@ -94,6 +94,8 @@ def _translate(error: Any, what: str) -> ClusterError:
             return Conflict(found)
         case 400 | 403 | 405 | 415 | 422:
             return Rejected(found)
+        case 500 | 504:
+            return Faulted(found, _retry_after(error))
         case _:
             return Unreachable(found, _retry_after(error))
 

@@ -40,6 +40,10 @@ class Unreachable(ClusterError):
         self.retry_after = retry_after
 
 
+class Faulted(Unreachable):
+    """The API server answered that something behind it failed (500, 504), such as an admission webhook."""
+
+
 class Cluster(Protocol):
     """What the operator asks of the API server; each request is bounded in time, and a verb raises only ClusterError.
 

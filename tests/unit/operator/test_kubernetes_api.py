@@ -13,7 +13,7 @@ from kubernetes.aio.client.exceptions import ApiException
 
 from modelloop_operator.cluster.kinds import HTTP_ROUTE, NODE, SERVICE, kind_of
 from modelloop_operator.cluster.kubernetes_api import KubernetesApi
-from modelloop_operator.cluster.port import ClusterError, Conflict, Missing, Rejected, Unreachable
+from modelloop_operator.cluster.port import ClusterError, Conflict, Faulted, Missing, Rejected, Unreachable
 
 
 class Response:
@@ -63,9 +63,9 @@ ERRORS = [
     pytest.param(refused(401), Unreachable, id="401: a token is being renewed"),
     pytest.param(refused(410), Unreachable, id="410: a page of a list ran out"),
     pytest.param(refused(429), Unreachable, id="429"),
-    pytest.param(refused(500), Unreachable, id="500"),
+    pytest.param(refused(500), Faulted, id="500: as when a webhook fails"),
     pytest.param(refused(503), Unreachable, id="503"),
-    pytest.param(refused(504), Unreachable, id="504"),
+    pytest.param(refused(504), Faulted, id="504"),
     pytest.param(aiohttp.ClientConnectionError("refused"), Unreachable, id="a refused connection"),
     pytest.param(aiohttp.ServerDisconnectedError(), Unreachable, id="a lost connection"),
     pytest.param(TimeoutError(), Unreachable, id="no answer in time"),

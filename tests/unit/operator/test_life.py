@@ -42,7 +42,7 @@ from modelloop_operator.cluster.kinds import (
     SERVICE,
     Kind,
 )
-from modelloop_operator.cluster.port import Conflict, Object, Rejected
+from modelloop_operator.cluster.port import Conflict, Faulted, Object, Rejected
 from modelloop_operator.naming import VERSION_LABEL, selector
 
 WITHOUT_GATEWAY = EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY}
@@ -282,6 +282,52 @@ def test_a_child_that_the_api_server_refuses_is_told_in_its_words(tmp_path: Path
         assert summary(stage.cluster)["conditions"]["Ready"][0] == "True"
 
     run(tmp_path, story, Events.IMMEDIATE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [pytest.param(5, False, id="not at once"), pytest.param(60, True, id="once it lasts")],
+)
+def test_a_webhook_that_fails_is_told_in_the_api_servers_words(tmp_path: Path, seconds: float, told: bool) -> None:
+    async def story(stage: Stage) -> None:
+        publish(stage.folder, "1.0.0")
+        down = Faulted("PATCH /deployments/churn: 500 failed calling webhook 'policy': connection refused")
+        stage.cluster.refuse = lambda verb, kind, name: down if (verb, kind) == ("apply", DEPLOYMENT) else None
+        stage.cluster.put(MLMODEL, MODEL)
+        await stage.wait(seconds)
+        stalled = summary(stage.cluster)["conditions"]["Stalled"]
+        assert stalled == (("True", "WriteRejected", str(down)) if told else ("False", "Progressing", ""))
+        assert warnings(stage.cluster) == ([("WriteRejected", str(down))] if told else [])
+        stage.cluster.refuse = lambda verb, kind, name: None
+        await stage.wait(90)
+        found = summary(stage.cluster)["conditions"]
+        assert (found["Ready"][0], found["Stalled"][0]) == ("True", "False")
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_faults_that_are_over_each_time_do_not_add_up(tmp_path: Path) -> None:
+    failed_for: set[int] = set()
+
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        for replicas in range(3, 9):
+
+            def fail(verb: str, kind: Kind, name: str, replicas: int = replicas) -> Faulted | None:
+                if (verb, kind) != ("apply", DEPLOYMENT):
+                    return None
+                failed_for.add(replicas)
+                return Faulted("PATCH /deployments/churn: 500 failed calling webhook")
+
+            stage.cluster.refuse = fail
+            stage.cluster.put(MLMODEL, {**MODEL, "spec": {**MODEL["spec"], "serving": {"replicas": replicas}}})
+            await stage.wait(5)
+            stage.cluster.refuse = lambda verb, kind, name: None
+            await stage.wait(30)
+        assert warnings(stage.cluster) == []
+
+    run(tmp_path, story, Events.IMMEDIATE)
+    assert failed_for == set(range(3, 9))
 
 
 def test_a_refused_child_is_tried_again_ever_more_rarely(tmp_path: Path) -> None:
