@@ -18,17 +18,18 @@ from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.app import create_app
 from modelloop_predictor.loader import Failure, Loader
 from modelloop_predictor.metrics import Metrics
+from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.serving import Serving
-from modelloop_predictor.worker import ModelWorker
 
 
 class Predictor:
     """Asks one application; every call is a whole request."""
 
-    def __init__(self, settings: PredictorEnvironment, worker: ModelWorker | None = None) -> None:
+    def __init__(self, settings: PredictorEnvironment, thread: ModelThread | None = None) -> None:
         self.metrics = CollectorRegistry()
-        self.serving = Serving(settings, Metrics(self.metrics), worker or ModelWorker(settings.max_queue))
-        self.serving.worker.start()
+        thread = thread or ModelThread()
+        self.serving = Serving(settings, Metrics(self.metrics), thread)
+        thread.start()
         self.app = create_app(self.serving)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://predictor")

@@ -27,7 +27,9 @@ class PredictorEnvironment(BaseModel):
 
     `timeout_seconds` bounds one prediction, `read_seconds` the arrival of one request. After SIGTERM new connections
     are taken for `prestop_seconds` more, then what is in flight gets `drain_seconds`. `max_queue` bounds the requests
-    that wait for the model, `max_body_bytes` one body. Credentials of the store come from the standard `AWS_*`.
+    that wait for the model, `max_body_bytes` one body. At most `batch_max_size` rows share a forward, which waits for
+    more of them only if `batch_max_delay_seconds` says so. The access log has at most `access_log_per_second` lines of
+    each kind, answered and refused. Credentials of the store come from the standard `AWS_*`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,9 @@ class PredictorEnvironment(BaseModel):
     entity_key: str = "user_id"
     threads: int = Field(default=1, ge=1)
     max_queue: int = Field(default=1000, ge=1)
+    batch_max_size: int = Field(default=64, ge=1)
+    batch_max_delay_seconds: float = Field(default=0.0, ge=0)
+    access_log_per_second: int = Field(default=10, ge=0)
     max_body_bytes: int = Field(default=8 << 20, ge=1)
     read_seconds: float = Field(default=10.0, gt=0)
     prestop_seconds: float = Field(default=1.0, ge=0)

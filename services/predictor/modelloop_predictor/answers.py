@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
-import numpy as np
 import orjson
 
-from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output, RegressionOutput
-from modelloop_core.inference import Float64s
-from modelloop_predictor.parsing import Envelope
+from modelloop_core.feature_schema import MulticlassOutput, Output
 
 
 class AnswerWriter:
     """Writes answers of one version; `served_name` is the version as answers carry it (`v1.2.3`)."""
 
     def __init__(self, output: Output, served_name: str) -> None:
-        self._output = output
+        self._classes = output.classes if isinstance(output, MulticlassOutput) else None
         self._served_name = served_name
+        self._one_number = b'{"prediction":%%b,"model_version":%b,"request_id":%%b}' % orjson.dumps(served_name)
 
-    def write(self, scores: Float64s, envelope: Envelope, request_id: str) -> bytes:
-        """The JSON answer to `envelope`, whose rows got `scores` ([n] or [n, classes])."""
-        answer = self._many(scores) if envelope.many else self._one(scores)
-        answer["model_version"] = self._served_name
-        answer["request_id"] = request_id
-        return orjson.dumps(answer)
+    def write(self, values: list[Any], *, many: bool, request_id: str) -> bytes:
+        """The JSON answer to a request whose rows got `values` (floats, or for multiclass probabilities a row)."""
+        if self._classes is None and not many:
+            return self._one_number % (orjson.dumps(values[0]), orjson.dumps(request_id))
+        answer = self._labelled(values, self._classes) if self._classes else {"predictions": values}
+        if not many:
+            answer = {key.removesuffix("s") if key == "predictions" else key: found[0] for key, found in answer.items()}
+        return orjson.dumps({**answer, "model_version": self._served_name, "request_id": request_id})
 
-    def _one(self, scores: Float64s) -> dict[str, Any]:
-        return {key[:-1] if key == "predictions" else key: values[0] for key, values in self._many(scores).items()}
-
-    def _many(self, scores: Float64s) -> dict[str, Any]:
-        match self._output:
-            case BinaryOutput() | RegressionOutput():
-                return {"predictions": scores.tolist()}
-            case MulticlassOutput(classes=classes):
-                labels = [classes[index] for index in np.argmax(scores, axis=1)]
-                rows = [dict(zip(classes, row, strict=True)) for row in scores.tolist()]
-                return {"predictions": labels, "probabilities": rows}
-            case _:
-                assert_never(self._output)
+    def _labelled(self, values: list[list[float]], classes: tuple[str, ...]) -> dict[str, Any]:
+        labels = [classes[row.index(max(row))] for row in values]
+        return {"predictions": labels, "probabilities": [dict(zip(classes, row, strict=True)) for row in values]}

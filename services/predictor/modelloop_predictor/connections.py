@@ -1,11 +1,18 @@
-"""What uvicorn leaves open on a connection: slow or endless headers, and requests that cross a shutdown."""
+"""What uvicorn leaves open on a connection: slow or endless headers, endless pipelines, requests that cross a shutdown.
+
+Time limits are kept by one patrol that looks at all connections a few times a second: a timer for each request
+would cost more than parsing it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# Longer than the idle time of common load balancers: the side that keeps a connection longer must be the server.
+KEEP_ALIVE_SECONDS = 620.0
 _MOST_HEADER_BYTES = 64 << 10
 _CROSSING_SECONDS = 0.5
 _LINGER_SECONDS = 20.0
@@ -13,52 +20,104 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-def guarded_protocol(read_seconds: float) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP protocol whose connections have `read_seconds` for the headers of a request."""
+class Patrol:
+    """Looks at every open connection of a server; `read_seconds` is what the headers of a request may take."""
 
-    class Guarded(_GuardedProtocol):
-        seconds = read_seconds
+    def __init__(self, read_seconds: float) -> None:
+        self.read_seconds = read_seconds
+        self._every = min(1.0, read_seconds / 4)
+        self._watched: set[GuardedProtocol] = set()
+        self._round: asyncio.TimerHandle | None = None
 
-    return Guarded
+    def watch(self, connection: GuardedProtocol) -> None:
+        """Begin to look at a connection."""
+        self._watched.add(connection)
+        if self._round is None:
+            self._round = connection.loop.call_later(self._every, self._look, connection.loop)
+
+    def leave(self, connection: GuardedProtocol) -> None:
+        """It has closed."""
+        self._watched.discard(connection)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in list(self._watched):
+            connection.look(now, self.read_seconds)
+        self._round = loop.call_later(self._every, self._look, loop) if self._watched else None
 
 
-class _GuardedProtocol(HttpToolsProtocol):
-    seconds: float
-    _deadline: asyncio.TimerHandle | None = None
+class _Flow(FlowControl):
+    """Reads on only when nothing that was read already waits for its turn."""
+
+    def __init__(self, transport: asyncio.Transport, connection: GuardedProtocol) -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        # uvicorn resumes at each answer; a client that pipelines without reading would fill the memory.
+        if not self._connection.pipeline:
+            super().resume_reading()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with limits of time and size on the headers, and on what is pipelined."""
+
+    patrol: Patrol
+    _headers_since: float | None = None
+    _idle_since: float | None = None
     _linger: asyncio.TimerHandle | None = None
     _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait_for_headers()
+        self.flow = _Flow(transport, self)
+        self._headers_since, self._header_bytes = self.loop.time(), 0
+        self.patrol.watch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self.patrol.leave(self)
+        self._stop_lingering()
         super().connection_lost(exc)
+
+    def look(self, now: float, read_seconds: float) -> None:
+        """Close what has waited too long."""
+        if self._headers_since is not None and now - self._headers_since > read_seconds:
+            self._refuse(_TOO_SLOW)
+        elif self._idle_since is not None and now - self._idle_since > KEEP_ALIVE_SECONDS:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._deadline is None:
-            self._wait_for_headers()
+        self._idle_since = None
+        if self._headers_since is None:
+            self._headers_since, self._header_bytes = self.loop.time(), 0
 
     def on_headers_complete(self) -> None:
-        self._stop_waiting()
+        self._headers_since = None
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._deadline is not None and not self.transport.is_closing():
+        if self._headers_since is not None and not self.transport.is_closing():
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
                 self._refuse(_TOO_LARGE)
 
     def on_message_complete(self) -> None:
-        self._stop_waiting()
+        self._stop_lingering()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.cycle.more_body and not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.cycle.more_body:
             # Answered before the body was read: let the client finish sending, or it would see a reset and not
             # the answer; what arrives is thrown away, for a while.
             self._linger = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
@@ -70,15 +129,10 @@ class _GuardedProtocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def _wait_for_headers(self) -> None:
-        self._header_bytes = 0
-        self._deadline = self.loop.call_later(self.seconds, self._refuse, _TOO_SLOW)
-
-    def _stop_waiting(self) -> None:
-        for timer in (self._deadline, self._linger):
-            if timer is not None:
-                timer.cancel()
-        self._deadline = self._linger = None
+    def _stop_lingering(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
 
     def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():

@@ -1,43 +1,95 @@
-"""What a predictor measures about itself, for Prometheus."""
+"""What a predictor measures about itself, for Prometheus.
+
+Requests are counted in plain numbers and turned into metrics when a scrape asks: a labelled counter and a histogram of
+the client library cost more than reading a request does.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 from modelloop_core.manifest import Manifest
 
 _PREFIX = "modelloop_predictor"
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
+class Distribution:
+    """Counts of values in buckets, each with its inclusive upper bound."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def family(self, name: str, about: str) -> HistogramMetricFamily:
+        """The histogram so far."""
+        buckets, below = [], 0
+        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+            below += count
+            buckets.append((str(float(bound)) if bound != float("inf") else "+Inf", float(below)))
+        return HistogramMetricFamily(name, about, buckets=buckets, sum_value=self._sum)
+
+
+class RequestTally(Collector):
+    """Everything counted once a request; requests and durations are those of predictions alone."""
+
+    def __init__(self) -> None:
+        self.requests: Tally[int] = Tally()
+        self.errors: Tally[str] = Tally()
+        self.seconds = Distribution(_SECONDS)
+        self.batches = Distribution(_ROWS)
+        self.rows = 0
+        self.in_flight = 0
+        self.waiting: Callable[[], int] = lambda: 0
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics as they are now."""
+        requests = CounterMetricFamily(
+            f"{_PREFIX}_requests_total", "Answered prediction requests by HTTP status.", labels=["code"]
+        )
+        for code, count in sorted(self.requests.items()):
+            requests.add_metric([str(code)], count)
+        errors = CounterMetricFamily(
+            f"{_PREFIX}_errors_total", "Requests not answered with a prediction, by reason.", labels=["reason"]
+        )
+        for reason, count in sorted(self.errors.items()):
+            errors.add_metric([reason], count)
+        about_seconds = "Time from a prediction request's headers to its answer."
+        return [
+            requests,
+            errors,
+            self.seconds.family(f"{_PREFIX}_request_duration_seconds", about_seconds),
+            self.batches.family(f"{_PREFIX}_batch_rows", "Rows that went through the model at once."),
+            CounterMetricFamily(f"{_PREFIX}_predictions_total", "Rows predicted.", value=self.rows),
+            GaugeMetricFamily(f"{_PREFIX}_requests_in_flight", "Predictions that wait for an answer.", self.in_flight),
+            GaugeMetricFamily(f"{_PREFIX}_queue_length", "Predictions that wait for the model.", self.waiting()),
+        ]
+
+
 class Metrics:
-    """The predictor's metrics in `registry`; requests and durations are those of `POST /predict` alone."""
+    """The predictor's metrics in `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         ProcessCollector(registry=registry)
-        self._requests = Counter(
-            f"{_PREFIX}_requests_total", "Answered prediction requests by HTTP status.", ["code"], registry=registry
-        )
-        self._duration = Histogram(
-            f"{_PREFIX}_request_duration_seconds",
-            "Time from a prediction request's headers to its answer.",
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self.in_flight = Gauge(
-            f"{_PREFIX}_requests_in_flight", "Prediction requests that wait for their answer.", registry=registry
-        )
-        self.predictions = Counter(f"{_PREFIX}_predictions_total", "Rows predicted.", registry=registry)
-        self._errors = Counter(
-            f"{_PREFIX}_errors_total",
-            "Requests not answered with a prediction, by reason.",
-            ["reason"],
-            registry=registry,
-        )
+        self.tally = RequestTally()
+        registry.register(self.tally)
         self._load_failures = Counter(
             f"{_PREFIX}_load_failures_total",
             "Attempts to load the model that failed, by reason.",
@@ -48,15 +100,6 @@ class Metrics:
         self._info = Gauge(
             f"{_PREFIX}_model_info", "1 for the loaded version.", ["version", "format"], registry=registry
         )
-
-    def answered(self, code: int, seconds: float) -> None:
-        """Count one answered request."""
-        self._requests.labels(str(code)).inc()
-        self._duration.observe(seconds)
-
-    def failed(self, reason: str) -> None:
-        """Count one request that got an error."""
-        self._errors.labels(reason).inc()
 
     def load_failed(self, reason: str) -> None:
         """Count one failed attempt to load the model."""

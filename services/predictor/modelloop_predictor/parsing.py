@@ -69,6 +69,13 @@ def known_id(text: str | None) -> str | None:
     return text if text is not None and is_request_id(text) else None
 
 
+def is_entity(value: Any) -> bool:
+    """Whether the value can name whom a prediction is about: absent, a whole number, or a text that is not long."""
+    if isinstance(value, str):
+        return 0 < len(value) <= _LONGEST_ENTITY
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
 def kind_of(value: Any) -> str:
     """What a JSON value is, for a message."""
     match value:
@@ -127,9 +134,7 @@ def _check_request_id(value: Any) -> list[FieldError]:
 
 def check_entity(value: Any, entity_key: str) -> list[FieldError]:
     """What is wrong with an entity's key under the name `entity_key`; nothing is wrong with none."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return []
-    if isinstance(value, str) and 0 < len(value) <= _LONGEST_ENTITY:
+    if is_entity(value):
         return []
     message = f"expected a text of 1 to {_LONGEST_ENTITY} characters or a whole number, found {kind_of(value)}"
     return [FieldError(field=entity_key, message=message)]

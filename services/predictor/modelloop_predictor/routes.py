@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import orjson
@@ -10,26 +9,23 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from modelloop_core.inference import BadOutput, InferenceError, OutOfMemory
+from modelloop_core.inference import InferenceError
 from modelloop_core.wire.predictions import PredictAnswer, PredictManyAnswer, Problem
 from modelloop_predictor.body import read_body
 from modelloop_predictor.edge import PREDICT_PATH, exchange_of, problem_answer
-from modelloop_predictor.logs import event
 from modelloop_predictor.metrics import CONTENT_TYPE
 from modelloop_predictor.page import docs_page
 from modelloop_predictor.parsing import check_content_type, parse
+from modelloop_predictor.predicting import predict
 from modelloop_predictor.problems import (
-    BAD_OUTPUT,
-    INTERNAL,
-    MODEL_FAILED,
     NOT_FOUND,
     NOT_READY,
-    OUT_OF_MEMORY,
     WRONG_METHOD,
     ProblemError,
     retry_later,
 )
 from modelloop_predictor.serving import Serving
+from modelloop_predictor.translation import problem_of
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 408, 413, 415, 422, 500, 503, 504)
@@ -43,7 +39,7 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
     settings = serving.settings
 
     @router.post(PREDICT_PATH, summary="Predict", responses=_PROBLEMS, response_model=PredictAnswer | PredictManyAnswer)
-    async def predict(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         """Predict one row (`features`) or many (`instances`)."""
         exchange, headers = exchange_of(request.scope), request.headers
         version = serving.live_version()
@@ -57,10 +53,9 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
         envelope = parse(body, settings.entity_key)
         exchange.request_id = envelope.request_id or exchange.request_id
         rows = version.rows.read(envelope)
-        exchange.rows = len(rows)
-        scores = await serving.worker.predict(version.scorer.predict, rows, settings.timeout_seconds)
-        serving.metrics.predictions.inc(len(rows))
-        return _json(version.answers.write(scores, envelope, exchange.request_id))
+        exchange.count = len(rows)
+        values = await predict(serving.scoring, version, rows)
+        return _json(version.answers.write(values, many=envelope.many, request_id=exchange.request_id))
 
 
 def add_probes(router: APIRouter, serving: Serving) -> None:
@@ -113,7 +108,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error as problem details."""
 
     async def problem(request: Request, error: Exception) -> Response:
-        return _problem_answer(request, error if isinstance(error, ProblemError) else _translated(request, error))
+        return _problem_answer(request, _translated(request, error))
 
     for kind in (ProblemError, InferenceError, HTTPException, Exception):
         app.add_exception_handler(kind, problem)
@@ -127,22 +122,8 @@ def _translated(request: Request, error: Exception) -> ProblemError:
             allowed = (error.headers or {}).get("Allow", "")
             detail = f"{request.url.path} takes {allowed}, not {request.method}"
             return ProblemError(WRONG_METHOD, detail, headers={"allow": allowed})
-        case InferenceError():
-            event("model-failed", logging.ERROR, error, request_id=exchange_of(request.scope).request_id)
-            return _model_problem(error)
         case _:
-            return ProblemError(INTERNAL, "the predictor's log has the cause under this request's id")
-
-
-def _model_problem(error: InferenceError) -> ProblemError:
-    match error:
-        case BadOutput():
-            return ProblemError(BAD_OUTPUT, str(error))
-        case OutOfMemory():
-            return retry_later(OUT_OF_MEMORY, "there was no memory for this request; send fewer instances at a time")
-        case _:
-            # What a model raises may quote its insides, which are for the log and not for a caller.
-            return ProblemError(MODEL_FAILED, "the model raised; the predictor's log has the cause under this id")
+            return problem_of(error, exchange_of(request.scope).request_id)
 
 
 def _problem_answer(request: Request, error: ProblemError) -> Response:

@@ -18,16 +18,14 @@ from modelloop_core.registry import Registry
 from modelloop_core.storage.open import open_store
 from modelloop_core.wire.environment import EXIT_PERMANENT, PredictorEnvironment
 from modelloop_predictor.app import create_app
-from modelloop_predictor.connections import guarded_protocol
+from modelloop_predictor.connections import KEEP_ALIVE_SECONDS
+from modelloop_predictor.hot_protocol import predict_protocol
 from modelloop_predictor.loader import Failure, Loader
 from modelloop_predictor.logs import event
 from modelloop_predictor.metrics import Metrics
+from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
-from modelloop_predictor.worker import ModelWorker
-
-# Longer than the idle time of common load balancers: the side that keeps a connection longer must be the server.
-_KEEP_ALIVE_SECONDS = 620
 
 
 def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | None = None) -> int:  # noqa: S104
@@ -35,11 +33,12 @@ def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | 
 
     `port` goes before the environment's; 0 takes a free one, which the `listening` event names.
     """
-    serving = Serving(environment, Metrics(CollectorRegistry()), ModelWorker(environment.max_queue))
+    thread = ModelThread()
+    serving = Serving(environment, Metrics(CollectorRegistry()), thread)
     server = PredictorServer(_config(serving, host, environment.port if port is None else port), serving)
     stop = threading.Event()
     loader = Loader(serving, lambda: _registry(environment), wait=stop.wait, on_failure=server.fail)
-    serving.worker.start()
+    thread.start()
     threading.Thread(target=loader.run, name="loader", daemon=True).start()
     # Creation times would double the series; a restart shows in the process's own start time.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in prometheus_client
@@ -113,13 +112,13 @@ def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="uvloop",
-        http=guarded_protocol(serving.settings.read_seconds),
+        http=predict_protocol(serving),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
         timeout_graceful_shutdown=math.ceil(serving.settings.drain_seconds),
         backlog=2048,
     )

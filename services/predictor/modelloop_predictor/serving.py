@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
+from modelloop_predictor.accounts import Accounts
 from modelloop_predictor.metrics import Metrics
+from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import NOT_READY, retry_later
 from modelloop_predictor.readiness import Phase, Readiness, State, stuck_after
+from modelloop_predictor.scoring import Limits, Scoring
 from modelloop_predictor.version import LoadedVersion
-from modelloop_predictor.worker import ModelWorker
 
 RETRY_AFTER_SECONDS = 5
 
@@ -16,10 +18,12 @@ RETRY_AFTER_SECONDS = 5
 class Serving:
     """One predictor process: at most one version, from the moment it is loaded until the end."""
 
-    def __init__(self, settings: PredictorEnvironment, metrics: Metrics, worker: ModelWorker) -> None:
+    def __init__(self, settings: PredictorEnvironment, metrics: Metrics, thread: ModelThread) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.worker = worker
+        self.accounts = Accounts(metrics.tally, settings.access_log_per_second)
+        self.scoring = Scoring(thread, _limits(settings), metrics.tally.batches.observe)
+        metrics.tally.waiting = lambda: self.scoring.waiting
         self.readiness = Readiness()
         self.served_name = Version.parse(settings.model_version).served_name
         self._version: LoadedVersion | None = None
@@ -38,13 +42,15 @@ class Serving:
     @property
     def stuck(self) -> bool:
         """Whether the model hangs in a call, which only a new process can end."""
-        return self.worker.busy_seconds > stuck_after(self.settings)
+        return self.scoring.busy_seconds > stuck_after(self.settings)
 
     @property
     def state(self) -> State:
         """What the readiness probe says."""
         if self.stuck:
-            return State(Phase.FAILED, "ModelStuck", f"the model has not returned for {self.worker.busy_seconds:.0f} s")
+            return State(
+                Phase.FAILED, "ModelStuck", f"the model has not returned for {self.scoring.busy_seconds:.0f} s"
+            )
         return self.readiness.state
 
     def live_version(self) -> LoadedVersion:
@@ -53,3 +59,12 @@ class Serving:
             state = self.state
             raise retry_later(NOT_READY, f"{state.reason}: {state.message}", RETRY_AFTER_SECONDS)
         return self._version
+
+
+def _limits(settings: PredictorEnvironment) -> Limits:
+    return Limits(
+        max_rows=settings.batch_max_size,
+        max_delay=settings.batch_max_delay_seconds,
+        max_waiting=settings.max_queue,
+        timeout=settings.timeout_seconds,
+    )

@@ -18,7 +18,7 @@ from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import Envelope, kind_of, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _NULL = float("nan")
 MOST_ERRORS = 100
 """Faulty fields that one answer names at most."""
@@ -124,8 +124,8 @@ def _reader(feature: Feature) -> _Reader:
 
 
 def _number_reader(feature: NumericFeature) -> _Reader:
-    low = -_LARGEST_FLOAT32 if feature.minimum is None else max(feature.minimum, -_LARGEST_FLOAT32)
-    high = _LARGEST_FLOAT32 if feature.maximum is None else min(feature.maximum, _LARGEST_FLOAT32)
+    low = -LARGEST_FLOAT32 if feature.minimum is None else max(feature.minimum, -LARGEST_FLOAT32)
+    high = LARGEST_FLOAT32 if feature.maximum is None else min(feature.maximum, LARGEST_FLOAT32)
     whole, nullable = feature.dtype == "int64", feature.nullable
 
     def read(value: Any) -> float:

@@ -15,6 +15,7 @@ from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing, Prep
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.answers import AnswerWriter
+from modelloop_predictor.fast_rows import FastReader
 from modelloop_predictor.parsing import Envelope
 from modelloop_predictor.problems import ProblemError
 from modelloop_predictor.v2.contract import Contract
@@ -22,7 +23,7 @@ from modelloop_predictor.v2.rest import RestCodec
 from modelloop_predictor.validation import RowReader
 
 CARD_NAME = "card.yaml"
-_WARM_UP_ROWS = (1, 1, 2, 2, 16, 16)
+_WARM_UP_ROWS = (1, 1, 2, 2, 16, 16, 64, 64)
 
 Cell = float | str | None
 
@@ -46,6 +47,7 @@ class LoadedVersion:
     preprocessing: Preprocessing
     scorer: Scorer
     rows: RowReader
+    fast: FastReader
     answers: AnswerWriter
     contract: Contract
     rest: RestCodec
@@ -78,6 +80,7 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
         preprocessing=preprocessing,
         scorer=scorer,
         rows=RowReader(signature),
+        fast=FastReader(signature, settings.entity_key),
         answers=AnswerWriter(signature.output, served_name),
         contract=contract,
         rest=RestCodec(contract),
@@ -95,7 +98,8 @@ def warm_up(version: LoadedVersion) -> None:
         ) from error
     # Twice each: TorchScript compiles for a shape when it sees it for the second time.
     for rows in _WARM_UP_ROWS:
-        version.answers.write(version.scorer.predict(np.repeat(row, rows, axis=0)), envelope, "warm-up")
+        values = version.scorer.predict(np.repeat(row, rows, axis=0)).tolist()
+        version.answers.write(values, many=rows > 1, request_id="warm-up")
 
 
 def _preprocessing(folder: Path, manifest: Manifest) -> Preprocessing:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from modelloop_core.inference import Float64s, OutOfMemory, Scorer
-from modelloop_predictor.worker import ModelWorker
+from modelloop_predictor.model_thread import ModelThread
 from support import model_files
 from support.predictor_inside import Predictor, Start, never_ending, settings_for
 from support.published import A_VALUE
@@ -220,8 +220,8 @@ def test_a_model_that_hangs_for_many_deadlines_ends_readiness_and_liveness(tmp_p
     seen = started(model_files.Logistic()).serving.version
     assert seen is not None
     now = [0.0]
-    worker = ModelWorker(10, clock=lambda: now[0])
-    with Predictor(settings_for(tmp_path, timeout_seconds=1), worker) as predictor:
+    thread = ModelThread(clock=lambda: now[0])
+    with Predictor(settings_for(tmp_path, timeout_seconds=1), thread) as predictor:
         predictor.serving.install(seen)
         with hanging(predictor):
             now[0] = 100.0

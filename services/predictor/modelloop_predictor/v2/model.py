@@ -6,11 +6,14 @@ from importlib.metadata import version as distribution_version
 
 import msgspec
 
+import numpy as np
+
 from modelloop_core.inference import Float64s
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.parsing import shown
+from modelloop_predictor.predicting import predict
 from modelloop_predictor.problems import UNKNOWN_MODEL, ProblemError
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
@@ -109,11 +112,9 @@ def index(serving: Serving, *, ready_only: bool) -> list[IndexEntry]:
     return [IndexEntry(serving.settings.served_model, serving.served_name, _state_name(state.phase), reason)]
 
 
-async def score(serving: Serving, version: LoadedVersion, rows: Float64s, timeout_seconds: float) -> Float64s:
-    """Predictions of checked rows, counted; raises 503 and 504 and what the model raises."""
-    scores = await serving.worker.predict(version.scorer.predict, rows, timeout_seconds)
-    serving.metrics.predictions.inc(len(rows))
-    return scores
+async def score(serving: Serving, version: LoadedVersion, rows: Float64s) -> Float64s:
+    """Predictions of checked rows; raises 503 and 504 and what the model raises."""
+    return np.asarray(await predict(serving.scoring, version, rows), dtype=np.float64)
 
 
 def _same(version: str, settings: PredictorEnvironment) -> bool:

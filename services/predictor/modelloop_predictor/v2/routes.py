@@ -88,8 +88,8 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
         parsed = loaded.rest.parse(await _body(request, serving), length)
         exchange.request_id = known_id(parsed.request.id) or exchange.request_id
         inference = loaded.rest.read(parsed)
-        exchange.rows = len(inference.rows)
-        scores = await model.score(serving, loaded, inference.rows, serving.settings.timeout_seconds)
+        exchange.count = len(inference.rows)
+        scores = await model.score(serving, loaded, inference.rows)
         body, described = loaded.rest.write(scores, inference, exchange.request_id)
         return Response(body, headers=dict(described))
 

@@ -1,0 +1,98 @@
+"""Closes the account of each prediction request: its metrics, and its line in the access log if there is room."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER
+from modelloop_predictor.logs import event
+from modelloop_predictor.metrics import RequestTally
+from modelloop_predictor.parsing import is_request_id, shown
+
+CLIENT_GONE = 499
+_TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]{0,128})?")
+# Ids need to be distinct, not secret; seeded from the system, so that no two processes share a sequence.
+_random_bits = random.Random(int.from_bytes(random.SystemRandom().randbytes(32))).getrandbits  # noqa: S311
+
+
+class Exchange:
+    """One request on its way: who asks, since when, and what came of it."""
+
+    __slots__ = ("count", "method", "path", "reason", "request_id", "started", "status", "trace")
+
+    def __init__(self, request_id: str, trace: bytes | None, path: str, method: str = "POST") -> None:
+        self.request_id = request_id
+        self.trace = trace
+        self.path = path
+        self.method = method
+        self.started = time.perf_counter()
+        self.status = 0
+        self.reason: str | None = None
+        self.count = 0
+
+
+class Accounts:
+    """Counts every prediction request, and logs at most `lines_a_second` of each kind, answered and refused."""
+
+    def __init__(self, tally: RequestTally, lines_a_second: int) -> None:
+        self._tally = tally
+        self._lines = lines_a_second
+        self._second = 0
+        self._left = {True: lines_a_second, False: lines_a_second}
+        self._unlogged = 0
+
+    def close(self, exchange: Exchange) -> None:
+        """Count a request that is over."""
+        now = time.perf_counter()
+        seconds, tally, reason = now - exchange.started, self._tally, exchange.reason
+        tally.requests[exchange.status] += 1
+        tally.seconds.observe(seconds)
+        if reason is None:
+            tally.rows += exchange.count
+        else:
+            tally.errors[reason] += 1
+        if int(now) != self._second:
+            self._second = int(now)
+            self._left = {True: self._lines, False: self._lines}
+        if self._left[reason is None] <= 0:
+            self._unlogged += 1
+            return
+        self._left[reason is None] -= 1
+        self._log(exchange, seconds)
+
+    def _log(self, exchange: Exchange, seconds: float) -> None:
+        unlogged, self._unlogged = self._unlogged, 0
+        event(
+            "request",
+            request_id=exchange.request_id,
+            method=exchange.method,
+            path=shown(exchange.path),
+            status=exchange.status,
+            rows=exchange.count,
+            milliseconds=round(seconds * 1000, 3),
+            reason=exchange.reason or "Answered",
+            unlogged=unlogged,
+        )
+
+
+def new_request_id() -> str:
+    """An id that no other request has."""
+    return f"{_random_bits(128):032x}"
+
+
+def identity(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, bytes | None]:
+    """The request id and trace context that a request's headers give, if they can be used."""
+    request_id, trace = None, None
+    for name, value in headers:
+        if name == _ID_HEADER:
+            text = value.decode("latin-1")
+            # An id that no header or log could hold is replaced, not refused: the caller may not have chosen it.
+            request_id = text if is_request_id(text) else None
+        elif name == _TRACE_HEADER and _TRACE.fullmatch(value):
+            trace = value
+    return request_id, trace
+
+
+_ID_HEADER, _TRACE_HEADER = REQUEST_ID_HEADER.encode(), TRACE_HEADER.encode()

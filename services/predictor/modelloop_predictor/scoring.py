@@ -1,0 +1,208 @@
+"""Zero-wait micro-batching: what arrives in one turn of the event loop, or while the model is busy, shares one forward.
+
+No request waits for a timer unless a `max_delay` asks for it. The queue is bounded, each request has a deadline, and a
+request on which the model fails costs only itself: the others of its batch are asked again without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from modelloop_core.inference import Float64s
+from modelloop_predictor.model_thread import ModelThread
+from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
+from modelloop_predictor.version import LoadedVersion
+
+Values = list[Any]
+"""Predictions of a request's rows, in order: floats, or for multiclass a list of floats a row."""
+
+
+class Question(Protocol):
+    """A request for predictions, which hears of its outcome exactly once, on the event loop.
+
+    `cells` are rows that passed the typed reader but not their bounds; None when `rows()` gives checked ones at once.
+    A settled question costs no forward.
+    """
+
+    version: LoadedVersion
+    cells: list[Any] | None
+    count: int
+    deadline: float
+
+    @property
+    def settled(self) -> bool:
+        """Whether the outcome is known, or nobody waits for it."""
+        ...
+
+    def rows(self) -> Float64s:
+        """float64 [count, features], each within its bounds; raises ProblemError that names the fields that are not."""
+        ...
+
+    def answer(self, values: Values) -> None:
+        """Take the predictions."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """Take what went wrong."""
+        ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """At most `max_rows` rows share a forward, at most `max_waiting` requests wait; delay and timeout in seconds."""
+
+    max_rows: int
+    max_delay: float
+    max_waiting: int
+    timeout: float
+
+
+class Scoring:
+    """Asks the model on behalf of requests; every method belongs to the one event loop."""
+
+    def __init__(self, thread: ModelThread, limits: Limits, forwarded: Callable[[int], None]) -> None:
+        self._thread = thread
+        self._limits = limits
+        self._forwarded = forwarded
+        self._waiting: deque[Question] = deque()
+        self._running: list[Question] = []
+        self._flush_due: asyncio.Handle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the model has been at the forward that runs now."""
+        return self._thread.busy_seconds
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for the model or are in it."""
+        return len(self._waiting) + len(self._running)
+
+    def ask(self, question: Question, loop: asyncio.AbstractEventLoop) -> None:
+        """Queue a question and set its deadline; raises 503 when the queue is full."""
+        waiting = len(self._waiting) + len(self._running)
+        if waiting >= self._limits.max_waiting:
+            raise retry_later(QUEUE_FULL, f"{waiting} requests wait for the model already")
+        question.deadline = loop.time() + self._limits.timeout
+        self._waiting.append(question)
+        if self._alarm is None:
+            self._alarm = loop.call_at(question.deadline, self._expire, loop)
+        if not self._running:
+            self._flush_soon(loop)
+
+    def _flush_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._limits.max_delay:
+            self._flush_due = self._flush_due or loop.call_soon(self._flush, loop)
+        elif sum(question.count for question in self._waiting) >= self._limits.max_rows:
+            self._flush(loop)
+        else:
+            self._flush_due = self._flush_due or loop.call_later(self._limits.max_delay, self._flush, loop)
+
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._flush_due is not None:
+            self._flush_due.cancel()
+            self._flush_due = None
+        while self._waiting and not self._running:
+            batch, rows = _read(self._next_batch())
+            if batch:
+                self._running = batch
+                self._forwarded(len(rows))
+                self._thread.run(lambda: self._score(batch, rows, loop), loop)  # noqa: B023 run before the loop goes on
+
+    def _next_batch(self) -> list[Question]:
+        batch: list[Question] = []
+        room = self._limits.max_rows
+        while self._waiting:
+            question = self._waiting[0]
+            if not question.settled:
+                if batch and question.count > room:
+                    break
+                batch.append(question)
+                room -= question.count
+            self._waiting.popleft()
+        return batch
+
+    def _score(self, batch: list[Question], rows: Float64s, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Runs in the model's thread; what it returns runs on the loop."""
+        outcomes = self._outcomes(batch, rows)
+        return lambda: self._settle(batch, outcomes, loop)
+
+    def _outcomes(self, batch: list[Question], rows: Float64s) -> Sequence[Values | Exception]:
+        try:
+            values = self._forward(batch[0].version, rows)
+        except Exception as error:  # noqa: BLE001 whatever the model raises belongs to the requests that wait
+            if len(batch) == 1:
+                return [error]
+            return [
+                self._outcomes([question], part)[0] for question, part in zip(batch, _parts(batch, rows), strict=True)
+            ]
+        return _parts(batch, values)
+
+    def _forward(self, version: LoadedVersion, rows: Float64s) -> Values:
+        block = self._limits.max_rows
+        if len(rows) <= block:
+            values: Values = version.scorer.predict(rows).tolist()
+            return values
+        starts = range(0, len(rows), block)
+        return [value for start in starts for value in version.scorer.predict(rows[start : start + block]).tolist()]
+
+    def _settle(
+        self, batch: list[Question], outcomes: Sequence[Values | Exception], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._running = []
+        if self._waiting:
+            # Before the answers are written: the model works meanwhile.
+            self._flush(loop)
+        for question, outcome in zip(batch, outcomes, strict=True):
+            if question.settled:
+                continue
+            if isinstance(outcome, Exception):
+                question.fail(outcome)
+            else:
+                question.answer(outcome)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer what is overdue. One alarm serves all: in steady traffic it rings once a timeout."""
+        now = loop.time()
+        for question in (*self._running, *self._waiting):
+            if question.deadline <= now and not question.settled:
+                question.fail(ProblemError(DEADLINE, f"the model did not answer within {self._limits.timeout:g} s"))
+        self._waiting = deque(question for question in self._waiting if not question.settled)
+        open_ones = [question.deadline for question in (*self._running, *self._waiting) if not question.settled]
+        self._alarm = loop.call_at(min(open_ones), self._expire, loop) if open_ones else None
+
+
+def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
+    """The questions whose rows are within bounds, and these rows; the others have failed with what is wrong."""
+    if not any(question.cells is None for question in batch):
+        rows = batch[0].version.fast.matrix([row for question in batch for row in question.cells or ()])
+        if rows is not None:
+            return batch, rows
+    good: list[Question] = []
+    parts: list[Float64s] = []
+    for question in batch:
+        try:
+            parts.append(question.rows())
+        except ProblemError as problem:
+            question.fail(problem)
+        else:
+            good.append(question)
+    return good, np.concatenate(parts) if parts else np.empty((0, 0))
+
+
+def _parts(batch: list[Question], whole: Any) -> list[Any]:
+    """`whole` (rows or predictions of the batch) cut into each question's part."""
+    if len(batch) == 1:
+        return [whole]
+    parts, start = [], 0
+    for question in batch:
+        parts.append(whole[start : start + question.count])
+        start += question.count
+    return parts
