@@ -10,6 +10,11 @@ from modelloop_core.inference.arrays import Float32s, Floats
 class Model(Protocol):
     """A loaded model, to be called from one thread at a time."""
 
+    @property
+    def loops(self) -> bool:
+        """Whether the program may loop, so that what a call takes can depend on values and not on the rows alone."""
+        ...
+
     def predict(self, matrix: Float32s) -> Floats:
         """float32 [n, k], n >= 1, to floats [n] or [n, classes]; raises PredictError."""
         ...

@@ -35,13 +35,11 @@ def check(answer: Floats, output: Output) -> Float64s:
     match output:
         case BinaryOutput():
             _shaped(values, 1, "a binary model gives one probability a row, of the positive class")
-            _finite(values)
             return _probability(values)
         case MulticlassOutput(classes=classes):
             _shaped(values, 2, f"a model of {len(classes)} classes gives that many probabilities a row")
             if values.shape[1] != len(classes):
                 raise BadOutput(f"the model gives {values.shape[1]} values a row, the signature {len(classes)} classes")
-            _finite(values)
             return _sums_to_one(_probability(values))
         case RegressionOutput():
             _shaped(values, 1, "a regression model gives one value a row")
@@ -64,7 +62,12 @@ def _finite(values: Float64s) -> None:
 
 
 def _probability(values: Float64s) -> Float64s:
-    if values.size and (values.min() < -_ROUNDING or values.max() > 1 + _ROUNDING):
+    low, high = values.min(), values.max()
+    if low >= 0 and high <= 1:
+        return values
+    # A NaN among them makes both bounds NaN, for which no comparison holds.
+    _finite(values)
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
         row = int(np.argwhere((values < -_ROUNDING) | (values > 1 + _ROUNDING))[0][0])
         raise BadOutput(
             f"the model answered {values[row].tolist()} for row {row}; the signature says probabilities in [0, 1], "

@@ -20,6 +20,11 @@ class Scorer:
         self._encoder = Encoder(signature, preprocessing)
         self._model = model
 
+    @property
+    def loops(self) -> bool:
+        """Whether the model may loop, so that what a call takes can depend on values and not on the rows alone."""
+        return self._model.loops
+
     def predict(self, rows: Float64s) -> Float64s:
         """float64 [n, features] to float64 [n] or [n, classes] that the signature allows; raises PredictError."""
         if len(rows) == 0:

@@ -26,6 +26,7 @@ class TorchModel:
     """A frozen program on one device; at most `max_rows` rows go through it at once."""
 
     def __init__(self, program: Any, device: torch.device, max_rows: int | None = None) -> None:
+        self.loops = _may_loop(program)
         self._program = program
         self._device = device
         self._max_rows = max_rows
@@ -44,7 +45,9 @@ class TorchModel:
         return squeeze(answer.numpy(force=True), len(matrix))
 
     def _run(self, inputs: torch.Tensor) -> torch.Tensor:
-        blocks = [inputs] if self._max_rows is None else torch.split(inputs, self._max_rows)
+        if self._max_rows is None or len(inputs) <= self._max_rows:
+            return _single(self._program(inputs))
+        blocks = torch.split(inputs, self._max_rows)
         answers = [_single(self._program(block)) for block in blocks]
         return answers[0] if len(answers) == 1 else torch.cat(answers)
 
@@ -76,6 +79,16 @@ def _optimised(module: Any, device: str) -> Any:
     except RuntimeError:
         # Some programs cannot be frozen (submodules called by name, mutation); they run as they are.
         return module
+
+
+def _may_loop(program: Any) -> bool:
+    if not isinstance(program, torch.jit.ScriptModule):
+        return True
+    try:
+        graph: Any = program.inlined_graph  # its methods are untyped in torch
+        return bool(graph.findAllNodes("prim::Loop", True))
+    except RuntimeError:
+        return True
 
 
 def _single(answer: Any) -> torch.Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -61,7 +62,13 @@ class HotCall(Exchange):
     def __init__(
         self, protocol: PredictProtocol, version: LoadedVersion, request_id: str | None, trace: bytes | None
     ) -> None:
-        super().__init__(request_id or new_request_id(), trace, PREDICT_PATH)
+        # Not through Exchange's own: this is made for each request of the quickest way.
+        self.request_id = request_id or new_request_id()
+        self.trace = trace
+        self.method, self.path = "POST", PREDICT_PATH
+        self.started = perf_counter()
+        self.status = self.count = 0
+        self.reason = None
         self.protocol = protocol
         self.version = version
         self.body = b""

@@ -112,5 +112,4 @@ class Loader:
         readiness.enter(Phase.LOADING)
         version = open_version(folder, settings)
         readiness.enter(Phase.WARMING_UP)
-        warm_up(version)
-        self._serving.install(version)
+        self._serving.install(warm_up(version, settings.batch_max_size))

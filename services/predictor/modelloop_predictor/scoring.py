@@ -72,6 +72,7 @@ class Scoring:
         self._forwarded = forwarded
         self._waiting: deque[Question] = deque()
         self._running: list[Question] = []
+        self._running_open = 0
         self._flush_due: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -83,11 +84,11 @@ class Scoring:
     @property
     def waiting(self) -> int:
         """Requests that wait for the model or are in it."""
-        return len(self._waiting) + len(self._running)
+        return len(self._waiting) + self._running_open
 
     def ask(self, question: Question, loop: asyncio.AbstractEventLoop) -> None:
         """Queue a question and set its deadline; raises 503 when the queue is full."""
-        waiting = len(self._waiting) + len(self._running)
+        waiting = len(self._waiting) + self._running_open
         if waiting >= self._limits.max_waiting:
             raise retry_later(QUEUE_FULL, f"{waiting} requests wait for the model already")
         question.deadline = loop.time() + self._limits.timeout
@@ -112,9 +113,16 @@ class Scoring:
         while self._waiting and not self._running:
             batch, rows = _read(self._next_batch())
             if batch:
-                self._running = batch
-                self._forwarded(len(rows))
-                self._thread.run(lambda: self._score(batch, rows, loop), loop)  # noqa: B023 run before the loop goes on
+                self._forward_batch(batch, rows, loop)
+
+    def _forward_batch(self, batch: list[Question], rows: Float64s, loop: asyncio.AbstractEventLoop) -> None:
+        self._forwarded(len(rows))
+        if batch[0].version.quick and len(rows) <= self._limits.max_rows:
+            # Handing a small forward to the thread and back would take longer than the forward.
+            _settle(batch, self._outcomes(batch, rows))
+            return
+        self._running, self._running_open = batch, len(batch)
+        self._thread.run(lambda: self._score(batch, rows, loop), loop)
 
     def _next_batch(self) -> list[Question]:
         batch: list[Question] = []
@@ -132,7 +140,7 @@ class Scoring:
     def _score(self, batch: list[Question], rows: Float64s, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """Runs in the model's thread; what it returns runs on the loop."""
         outcomes = self._outcomes(batch, rows)
-        return lambda: self._settle(batch, outcomes, loop)
+        return lambda: self._finish(batch, outcomes, loop)
 
     def _outcomes(self, batch: list[Question], rows: Float64s) -> Sequence[Values | Exception]:
         try:
@@ -153,20 +161,14 @@ class Scoring:
         starts = range(0, len(rows), block)
         return [value for start in starts for value in version.scorer.predict(rows[start : start + block]).tolist()]
 
-    def _settle(
+    def _finish(
         self, batch: list[Question], outcomes: Sequence[Values | Exception], loop: asyncio.AbstractEventLoop
     ) -> None:
-        self._running = []
+        self._running, self._running_open = [], 0
         if self._waiting:
             # Before the answers are written: the model works meanwhile.
             self._flush(loop)
-        for question, outcome in zip(batch, outcomes, strict=True):
-            if question.settled:
-                continue
-            if isinstance(outcome, Exception):
-                question.fail(outcome)
-            else:
-                question.answer(outcome)
+        _settle(batch, outcomes)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what is overdue. One alarm serves all: in steady traffic it rings once a timeout."""
@@ -175,8 +177,10 @@ class Scoring:
             if question.deadline <= now and not question.settled:
                 question.fail(ProblemError(DEADLINE, f"the model did not answer within {self._limits.timeout:g} s"))
         self._waiting = deque(question for question in self._waiting if not question.settled)
-        open_ones = [question.deadline for question in (*self._running, *self._waiting) if not question.settled]
-        self._alarm = loop.call_at(min(open_ones), self._expire, loop) if open_ones else None
+        still_running = [question for question in self._running if not question.settled]
+        self._running_open = len(still_running)
+        due = min((question.deadline for question in (*still_running, *self._waiting)), default=None)
+        self._alarm = None if due is None else loop.call_at(due, self._expire, loop)
 
 
 def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
@@ -195,6 +199,16 @@ def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
         else:
             good.append(question)
     return good, np.concatenate(parts) if parts else np.empty((0, 0))
+
+
+def _settle(batch: list[Question], outcomes: Sequence[Values | Exception]) -> None:
+    for question, outcome in zip(batch, outcomes, strict=True):
+        if question.settled:
+            continue
+        if isinstance(outcome, Exception):
+            question.fail(outcome)
+        else:
+            question.answer(outcome)
 
 
 def _parts(batch: list[Question], whole: Any) -> list[Any]:

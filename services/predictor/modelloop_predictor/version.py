@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from modelloop_predictor.v2.rest import RestCodec
 from modelloop_predictor.validation import RowReader
 
 CARD_NAME = "card.yaml"
-_WARM_UP_ROWS = (1, 1, 2, 2, 16, 16, 64, 64)
+_QUICK_SECONDS = 0.002
 
 Cell = float | str | None
 
@@ -40,7 +41,10 @@ class UnusableVersion(Exception):
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """A version that can answer: its manifest and card, and the pieces from a request's rows to an answer."""
+    """A version that can answer: its manifest and card, and the pieces from a request's rows to an answer.
+
+    `quick` says that a batch is sure to be over in a moment, so that it needs no thread of its own.
+    """
 
     manifest: Manifest
     card: str | None
@@ -51,6 +55,7 @@ class LoadedVersion:
     answers: AnswerWriter
     contract: Contract
     rest: RestCodec
+    quick: bool = False
 
     @property
     def example(self) -> dict[str, Cell]:
@@ -87,8 +92,11 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
     )
 
 
-def warm_up(version: LoadedVersion) -> None:
-    """Let the model answer its example, also in batches; raises UnusableVersion or PredictError."""
+def warm_up(version: LoadedVersion, largest_batch: int) -> LoadedVersion:
+    """The version once its model has answered its example, alone and in batches; raises UnusableVersion, PredictError.
+
+    It is quick when its program has no loop that values could prolong and the largest batch took 2 ms at the most.
+    """
     envelope = Envelope(rows=[version.example], many=False, request_id=None, entity=None)
     try:
         row = version.rows.read(envelope)
@@ -96,10 +104,14 @@ def warm_up(version: LoadedVersion) -> None:
         raise UnusableVersion(
             "ExampleInvalid", f"the manifest's example is no valid request: {error.detail}"
         ) from error
-    # Twice each: TorchScript compiles for a shape when it sees it for the second time.
-    for rows in _WARM_UP_ROWS:
+    seconds = 0.0
+    # Several times each: TorchScript compiles for a shape when it sees it for the second time.
+    for rows in [size for size in (1, 2, 16, largest_batch) for _ in range(3)]:
+        started = time.perf_counter()
         values = version.scorer.predict(np.repeat(row, rows, axis=0)).tolist()
+        seconds = time.perf_counter() - started
         version.answers.write(values, many=rows > 1, request_id="warm-up")
+    return replace(version, quick=seconds <= _QUICK_SECONDS and not version.scorer.loops)
 
 
 def _preprocessing(folder: Path, manifest: Manifest) -> Preprocessing:

@@ -36,7 +36,7 @@ def replace_model(predictor: Predictor, call: Any) -> None:
     """Let `call` answer from now on."""
     version = predictor.serving.version
     assert version is not None
-    predictor.serving.install(dataclasses.replace(version, scorer=Scores(call)))
+    predictor.serving.install(dataclasses.replace(version, scorer=Scores(call), quick=False))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version as distribution_version
 
 import msgspec
-
 import numpy as np
 
 from modelloop_core.inference import Float64s
