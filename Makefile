@@ -32,6 +32,7 @@ lint: $(READY) ## Style, types, import contracts, generated files
 	@.venv/bin/mypy $(PACKAGES) hack
 	@.venv/bin/lint-imports
 	@$(PY) hack/generate_crds.py --check
+	@$(PY) hack/generate_proto.py --check
 
 unit: $(READY) ## Unit tests: nothing needed
 	@$(PYTEST) tests/unit
@@ -55,6 +56,9 @@ golden: $(READY) ## Rewrite the golden files of the renderers
 
 crds: $(READY) ## Rewrite crds/ and the chart's copy from the pydantic types
 	@$(PY) hack/generate_crds.py
+
+proto: $(READY) ## Rewrite the messages of the Open Inference Protocol from their .proto file
+	@$(PY) hack/generate_proto.py
 
 lock: $(READY) ## Pin every version in requirements/*.txt anew
 	@requirements/lock
@@ -83,5 +87,5 @@ bench: bench-operator ## All benches
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
 	@$(PY) -m bench.operator_scale
 
-.PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds lock binaries cluster \
+.PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds proto lock binaries cluster \
 	cluster-down cluster-status images ingress bench bench-operator

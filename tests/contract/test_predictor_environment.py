@@ -31,6 +31,7 @@ EVERYTHING: dict[str, Any] = {
     "prestop_seconds": 0.5,
     "drain_seconds": 12.5,
     "port": 9090,
+    "grpc_port": 9091,
     "cache_dir": "/var/cache/other",
     "termination_log": "/dev/other-log",
 }

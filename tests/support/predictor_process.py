@@ -64,6 +64,12 @@ class PredictorProcess:
         """The address of its pages."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def grpc_address(self) -> str:
+        """Where it listens for gRPC, once it does."""
+        assert self.port
+        return f"127.0.0.1:{self.named('listening')[0]['grpc_port']}"
+
     def named(self, name: str) -> list[dict[str, Any]]:
         """The log events of one name so far."""
         return [event for event in list(self.events) if event.get("event") == name]

@@ -29,7 +29,8 @@ class PredictorEnvironment(BaseModel):
     are taken for `prestop_seconds` more, then what is in flight gets `drain_seconds`. `max_queue` bounds the requests
     that wait for the model, `max_body_bytes` one body. At most `batch_max_size` rows share a forward, which waits for
     more of them only if `batch_max_delay_seconds` says so. The access log has at most `access_log_per_second` lines of
-    each kind, answered and refused. Credentials of the store come from the standard `AWS_*`.
+    each kind, answered and refused. A `grpc_port` makes the process answer by gRPC as well. Credentials of the store
+    come from the standard `AWS_*`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class PredictorEnvironment(BaseModel):
     prestop_seconds: float = Field(default=1.0, ge=0)
     drain_seconds: float = Field(default=20.0, ge=0)
     port: int = Field(default=PREDICT_PORT, ge=0, le=65535)
+    grpc_port: int | None = Field(default=None, ge=0, le=65535)
     cache_dir: str = "/var/cache/modelloop"
     termination_log: str = TERMINATION_LOG
 

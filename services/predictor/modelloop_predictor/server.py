@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import os
 import signal
+import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from prometheus_client import CollectorRegistry, disable_created_metrics
@@ -26,6 +28,9 @@ from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
+
+if TYPE_CHECKING:
+    from modelloop_predictor.v2.grpc_server import GrpcServer
 
 
 def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | None = None) -> int:  # noqa: S104
@@ -72,13 +77,18 @@ class PredictorServer(uvicorn.Server):
         self.failure: Failure | None = None
         self._serving = serving
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._grpc: GrpcServer | None = None
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
         """Listen, and remember the loop for signals."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        event("listening", host=self.config.host, port=port, reason=Phase.STARTING)
+        ports = {"port": self.servers[0].sockets[0].getsockname()[1], **await self._start_grpc()}
+        event("listening", host=self.config.host, reason=Phase.STARTING, **ports)
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        """Let what is in flight end, by HTTP and by gRPC at the same time."""
+        await asyncio.gather(super().shutdown(sockets), self._stop_grpc())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start draining at the first signal; a second one ends at once."""
@@ -92,6 +102,25 @@ class PredictorServer(uvicorn.Server):
         """End with a failure; callable from any thread."""
         self.failure = failure
         self.should_exit = True
+
+    async def _start_grpc(self) -> dict[str, int]:
+        port = self._serving.settings.grpc_port
+        if port is None:
+            return {}
+        # Here and not above: it costs memory and time of every start that does not need it.
+        from modelloop_predictor.v2.grpc_server import GrpcServer
+
+        self._grpc = GrpcServer(self._serving)
+        try:
+            return {"grpc_port": await self._grpc.start(self.config.host, port)}
+        except OSError as error:
+            event("listen-failed", logging.ERROR, reason="ListenFailed", message=str(error))
+            # As uvicorn ends when its own port is taken.
+            sys.exit(1)
+
+    async def _stop_grpc(self) -> None:
+        if self._grpc is not None:
+            await self._grpc.stop(0 if self.force_exit else self._serving.settings.drain_seconds)
 
     def _drain(self, signal_name: str) -> None:
         serving = self._serving
