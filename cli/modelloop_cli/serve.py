@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -108,6 +109,7 @@ def _run(environment: PredictorEnvironment, host: str, port: int) -> None:
         raise Refused(
             f"serving needs the predictor, and {error.name} is missing", "pip install 'modelloop[predictor]'"
         ) from error
-    logs.configure({"version": environment.model_version})
+    # Standard output is for the one document that was announced.
+    logs.configure({"version": environment.model_version}, sys.stderr)
     if run(environment, host=host, port=port):
         raise Refused(f"version {environment.model_version} cannot be served", "the log above says why")

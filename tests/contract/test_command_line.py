@@ -66,7 +66,7 @@ def test_an_address_on_which_nobody_can_listen_is_told_before_serving_is_announc
 def test_what_was_published_is_served(place: Any, folder: Path) -> None:
     _run(place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
     port = free_port()
-    command = [*_PROGRAM, "serve", "-r", place.uri, "--port", str(port)]
+    command = [*_PROGRAM, "serve", "-r", place.uri, "--port", str(port), "--output", "json"]
     environment = {**os.environ, **place.environment, "XDG_CACHE_HOME": str(folder / "cache")}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -77,7 +77,9 @@ def test_what_was_published_is_served(place: Any, folder: Path) -> None:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert json.load(answer)["model_version"] == "v1.0.0"
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0
+            told, _ = process.communicate(timeout=30)
+            assert process.returncode == 0
+            assert json.loads(told) == {"version": "1.0.0", "url": f"http://127.0.0.1:{port}"}
         finally:
             process.kill()
 
