@@ -82,10 +82,18 @@ images: cluster ## Build the two images and bring them into the cluster
 ingress: cluster ## Bring an Ingress controller into the cluster (builds it the first time, about 2 minutes)
 	@$(PY) -m hack.cluster ingress
 
-bench: bench-operator ## All benches
+bench: bench-operator bench-online bench-soak ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
 	@$(PY) -m bench.operator_scale
 
+bench-online: $(READY) ## The predictor against FastAPI, mosec, KServe and constant answers (ARGS="--rounds 1 --only modelloop")
+	@bench/online/setup
+	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online $(ARGS)
+
+bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as it answers, and its memory (ARGS="--seconds 60")
+	@bench/online/setup
+	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online.soak $(ARGS)
+
 .PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds proto lock binaries cluster \
-	cluster-down cluster-status images ingress bench bench-operator
+	cluster-down cluster-status images ingress bench bench-operator bench-online bench-soak
