@@ -1,34 +1,46 @@
 """A request's head that uvicorn's parser has read once need not be read again when it comes byte for byte.
 
 Callers that keep a connection send the same head with each prediction, but for the digits of its content-length. Equal
-bytes mean the same to the parser, so what it made of them is kept: the way of answering, not a second parser.
+bytes mean the same to the parser, so what it made of them is kept: it is a comparison, not a second parser.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,8})[ \t]*\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _LONGEST = 4096
 
 
+@dataclass(frozen=True, slots=True)
 class Head:
-    """The bytes of a head around the digits of its content-length, and the identity that its headers give."""
+    """What a head says: the path, the identity in its headers, and how much of the body is JSON (-1: all of it)."""
 
-    __slots__ = ("_after", "_before", "request_id", "trace")
+    path: str
+    request_id: str | None
+    trace: bytes | None
+    json_length: int
 
-    def __init__(self, before: bytes, after: bytes, request_id: str | None, trace: bytes | None) -> None:
+
+class KnownHead:
+    """The bytes of a head around the digits of its content-length, and what it says."""
+
+    __slots__ = ("_after", "_before", "head", "kind")
+
+    def __init__(self, before: bytes, after: bytes, head: Head, kind: type) -> None:
         self._before = before
         self._after = after
-        self.request_id = request_id
-        self.trace = trace
+        self.head = head
+        self.kind = kind
 
     def body_of(self, data: bytes) -> bytes | None:
         """The whole body of the one request in `data`, if that has this head; else None."""
-        if not data.startswith(self._before):
+        before = self._before
+        if not data.startswith(before):
             return None
-        start = len(self._before)
+        start = len(before)
         end = data.find(b"\r", start, start + 9)
         digits = data[start:end]
         if end < 0 or not digits.isdigit() or not data.startswith(self._after, end):
@@ -37,13 +49,13 @@ class Head:
         return data[begin:] if len(data) - begin == int(digits) else None
 
 
-def head_of(data: bytes, first_line: bytes, identity: tuple[str | None, bytes | None]) -> Head | None:
-    """The head that `data` begins with, if it is one to remember: of `first_line`, not long, with one length."""
+def known_head(data: bytes, head: Head, kind: type) -> KnownHead | None:
+    """The head that `data` begins with, if it is one to remember: not long, with one length, with nothing before it."""
     end = data.find(_END, 0, _LONGEST)
-    if end < 0 or not data.startswith(first_line):
+    if end < 0 or not data.startswith(b"POST %b HTTP/1.1\r\n" % head.path.encode()):
         return None
-    head = data[: end + len(_END)]
-    found = list(_LENGTH.finditer(head, 0, end + 2))
+    text = data[: end + len(_END)]
+    found = list(_LENGTH.finditer(text, 0, end + 2))
     if len(found) != 1:
         return None
-    return Head(head[: found[0].start(1)], head[found[0].end(1) :], *identity)
+    return KnownHead(text[: found[0].start(1)], text[found[0].end(1) :], head, kind)

@@ -1,4 +1,4 @@
-"""Answers `POST /predict` below ASGI: the usual request never meets the web framework.
+"""Answers predictions below ASGI: the usual request never meets the web framework.
 
 uvicorn keeps parsing, keep-alive, TLS and shutdown, and gets every request that is not plainly one of these: other
 pages, other methods, unusual bodies (chunked, too large, not declared as JSON), what was pipelined, and everything
@@ -9,137 +9,58 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from time import perf_counter
-from types import MappingProxyType
 from typing import Any, ClassVar
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from modelloop_core.inference import Float64s
-from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
-from modelloop_predictor.accounts import CLIENT_GONE, Exchange, identity, new_request_id
+from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
+from modelloop_predictor.accounts import identity
 from modelloop_predictor.connections import GuardedProtocol, Patrol
-from modelloop_predictor.edge import PREDICT_PATH
-from modelloop_predictor.heads import Head, head_of
-from modelloop_predictor.parsing import check_content_type, parse
+from modelloop_predictor.heads import Head, KnownHead, known_head
+from modelloop_predictor.hot_calls import NO_HEADERS, Headers, HotCall, calls_of
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
-from modelloop_predictor.scoring import Values
 from modelloop_predictor.serving import Serving
-from modelloop_predictor.translation import problem_of
-from modelloop_predictor.version import LoadedVersion
+from modelloop_predictor.v2.rest import JSON_TYPE
 
-_PATH = PREDICT_PATH.encode()
-_FIRST_LINE = b"POST %b HTTP/1.1\r\n" % _PATH
 _MISSES_BEFORE_GIVING_UP = 8
-_NONE: Mapping[str, str] = MappingProxyType({})
-
-
-class _Anyone:
-    """Stands where uvicorn wakes a coroutine that waits for a body; here nobody does."""
-
-    def set(self) -> None: ...
-
-
-class HotCall(Exchange):
-    """One request answered below ASGI: a question to the model, and to uvicorn the connection's current cycle."""
-
-    __slots__ = (
-        "body",
-        "cells",
-        "deadline",
-        "disconnected",
-        "keep_alive",
-        "many",
-        "more_body",
-        "protocol",
-        "response_complete",
-        "settled",
-        "version",
-    )
-    message_event: ClassVar[_Anyone] = _Anyone()
-
-    def __init__(
-        self, protocol: PredictProtocol, version: LoadedVersion, request_id: str | None, trace: bytes | None
-    ) -> None:
-        # Not through Exchange's own: this is made for each request of the quickest way.
-        self.request_id = request_id or new_request_id()
-        self.trace = trace
-        self.method, self.path = "POST", PREDICT_PATH
-        self.started = perf_counter()
-        self.status = self.count = 0
-        self.reason = None
-        self.protocol = protocol
-        self.version = version
-        self.body = b""
-        self.cells: list[Any] | None = None
-        self.many = False
-        self.deadline = 0.0
-        self.settled = self.response_complete = self.disconnected = False
-        self.more_body = self.keep_alive = True
-
-    def read(self, body: bytes) -> None:
-        """Take the body apart; raises ProblemError."""
-        self.more_body = False
-        self.body = body
-        quick = self.version.fast.decode(body)
-        if quick is None:
-            self.rows()
-            return
-        self.cells, self.many, self.count = quick.cells, quick.many, len(quick.cells)
-        if quick.request_id is not None:
-            self.request_id = quick.request_id
-
-    def rows(self) -> Float64s:
-        """Read the body with an eye on each value, to have its rows or to name the field at fault."""
-        envelope = parse(self.body, self.protocol.serving.settings.entity_key)
-        self.request_id = envelope.request_id or self.request_id
-        self.many = envelope.many
-        rows = self.version.rows.read(envelope)
-        self.cells, self.count = None, len(rows)
-        return rows
-
-    def answer(self, values: Values) -> None:
-        """Write the predictions."""
-        self.settled, self.status = True, 200
-        body = self.version.answers.write(values, many=self.many, request_id=self.request_id)
-        self.protocol.finish(self, b"application/json", body)
-
-    def fail(self, error: Exception) -> None:
-        """Write what went wrong."""
-        problem = problem_of(error, self.request_id)
-        self.settled, self.status, self.reason = True, problem.kind.status, problem.kind.reason
-        body = orjson.dumps(problem.body(self.request_id))
-        self.protocol.finish(self, PROBLEM_TYPE.encode(), body, problem.headers)
 
 
 class PredictProtocol(GuardedProtocol):
     """uvicorn's protocol with a short way for predictions."""
 
     serving: Serving
+    entity_key: str
+    calls: Mapping[bytes, type[HotCall]]
     cycle: Any
-    _head: Head | None = None
+    _known: KnownHead | None = None
     _misses = 0
+    _begun = 0
     _within_message = False
     _call: HotCall | None = None
 
     def data_received(self, data: bytes) -> None:
-        between = not self._within_message
-        if between and self._head is not None and self._is_free():
-            body = self._head.body_of(data)
+        if self._within_message:
+            super().data_received(data)
+            return
+        known = self._known
+        if known is not None and self._is_free() and not self.serving.stuck:
+            body = known.body_of(data)
             if body is not None:
-                self._answer_known(self._head, body)
+                self._answer_known(known, body)
                 return
+        self._begun = 0
         super().data_received(data)
-        if between and self._call is not None and self._misses < _MISSES_BEFORE_GIVING_UP:
+        call = self._call
+        # Of one message alone: of several, the bytes are the first one's and the call may be another's.
+        if call is not None and self._begun == 1 and self._misses < _MISSES_BEFORE_GIVING_UP:
             self._misses += 1
-            self._head = head_of(data, _FIRST_LINE, identity(self.headers)) if self.headers else None
+            self._known = known_head(data, call.head, type(call))
 
     def connection_lost(self, exc: Exception | None) -> None:
         call, self._call = self._call, None
         super().connection_lost(exc)
         if call is not None and not call.settled:
-            call.settled, call.status, call.reason = True, CLIENT_GONE, "ClientGone"
+            call.leave()
             self._close_account(call)
 
     def look(self, now: float, read_seconds: float) -> None:
@@ -151,17 +72,18 @@ class PredictProtocol(GuardedProtocol):
 
     def on_message_begin(self) -> None:
         self._within_message = True
+        self._begun += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        version = self._is_hot()
-        if version is None:
+        call = self._hot_call()
+        if call is None:
             super().on_headers_complete()
             return
         self._headers_since = None
-        self.cycle = self._call = HotCall(self, version, *identity(self.headers))
-        self._call.keep_alive = self.parser.should_keep_alive()
-        self._call.deadline = self.loop.time() + self.patrol.read_seconds
+        self.cycle = self._call = call
+        call.keep_alive = self.parser.should_keep_alive()
+        call.deadline = self.loop.time() + self.patrol.read_seconds
         self.serving.metrics.tally.in_flight += 1
 
     def on_body(self, body: bytes) -> None:
@@ -177,9 +99,9 @@ class PredictProtocol(GuardedProtocol):
         if call is None or call is not self.cycle or call.settled:
             super().on_message_complete()
             return
-        self._ask(call, call.body)
+        self._ask(call)
 
-    def finish(self, call: HotCall, kind: bytes, body: bytes, headers: Mapping[str, str] = _NONE) -> None:
+    def finish(self, call: HotCall, body: bytes, headers: Headers) -> None:
         """Send an answer, count it, and let the connection go on."""
         self._close_account(call)
         self._call = None
@@ -187,14 +109,14 @@ class PredictProtocol(GuardedProtocol):
         if call.disconnected:
             return
         closes = self.serving.readiness.draining or not call.keep_alive
+        unusual = closes or call.trace is not None or headers is not NO_HEADERS
         self.transport.write(
-            b"%b%b%b%b\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b"
+            b"%b%b%b\r\n%bcontent-length: %d\r\n\r\n%b"
             % (
                 STATUS_LINE[call.status],
-                _lines(call, headers, closes) if closes or headers or call.trace else b"",
                 self._always(),
                 call.request_id.encode(),
-                kind,
+                _lines(call, headers, closes) if unusual else _JSON_LINE,
                 len(body),
                 body,
             )
@@ -209,27 +131,37 @@ class PredictProtocol(GuardedProtocol):
             self.flow.write_paused or self.transport.is_closing()
         )
 
-    def _is_hot(self) -> LoadedVersion | None:
-        """The version to answer the request with whose headers have just been read, or None to leave it to ASGI."""
-        serving = self.serving
-        if self.url != _PATH or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+    def _hot_call(self) -> HotCall | None:
+        """The call for the request whose headers have just been read, or None to leave it to ASGI."""
+        kind = self.calls.get(self.url)
+        if kind is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
+        serving = self.serving
         if not self._is_free() or self.expect_100_continue or serving.version is None or serving.stuck:
             return None
-        return serving.version if _is_plain(self.headers, serving.settings.max_body_bytes) else None
+        fields = dict(self.headers)
+        if len(fields) != len(self.headers) or not _has_plain_body(fields, serving.settings.max_body_bytes):
+            return None
+        json_length = kind.takes(fields)
+        if json_length is None:
+            return None
+        head = Head(self.url.decode(), *identity(self.headers), json_length)
+        return kind(self, serving.version, head)
 
-    def _answer_known(self, head: Head, body: bytes) -> None:
+    def _answer_known(self, known: KnownHead, body: bytes) -> None:
         version = self.serving.version
         assert version is not None  # noqa: S101 a head is remembered only once a version has answered
         self._misses = 0
         self._idle_since = None
-        self.cycle = self._call = call = HotCall(self, version, head.request_id, head.trace)
+        self.cycle = self._call = call = known.kind(self, version, known.head)
+        call.body = body
         self.serving.metrics.tally.in_flight += 1
-        self._ask(call, body)
+        self._ask(call)
 
-    def _ask(self, call: HotCall, body: bytes) -> None:
+    def _ask(self, call: HotCall) -> None:
+        call.more_body = False
         try:
-            call.read(body)
+            call.read()
             self.serving.scoring.ask(call, self.loop)
         except ProblemError as problem:
             call.fail(problem)
@@ -241,14 +173,14 @@ class PredictProtocol(GuardedProtocol):
     def _always(self) -> bytes:
         """The headers of every answer, up to the request's id, made anew when uvicorn's own (the date) change."""
         defaults = self.server_state.default_headers
-        made_of, made = self.serving_headers
+        made_of, made = self.made_headers
         if made_of is not defaults:
             lines = [*defaults, (VERSION_HEADER.encode(), self.serving.served_name.encode())]
             made = b"".join(b"%b: %b\r\n" % line for line in lines) + REQUEST_ID_HEADER.encode() + b": "
-            type(self).serving_headers = (defaults, made)
+            type(self).made_headers = (defaults, made)
         return made
 
-    serving_headers: ClassVar[tuple[list[tuple[bytes, bytes]] | None, bytes]] = (None, b"")
+    made_headers: ClassVar[tuple[list[tuple[bytes, bytes]] | None, bytes]] = (None, b"")
 
 
 def predict_protocol(serving: Serving) -> type[asyncio.Protocol]:
@@ -258,13 +190,20 @@ def predict_protocol(serving: Serving) -> type[asyncio.Protocol]:
         pass
 
     Protocol.serving = serving
+    Protocol.entity_key = serving.settings.entity_key
+    Protocol.calls = calls_of(serving.settings.served_model)
     Protocol.patrol = Patrol(serving.settings.read_seconds)
     return Protocol
 
 
-def _lines(call: HotCall, headers: Mapping[str, str], closes: bool) -> bytes:
-    """The headers that only some answers have."""
+_JSON_LINE = b"content-type: %b\r\n" % JSON_TYPE.encode()
+
+
+def _lines(call: HotCall, headers: Headers, closes: bool) -> bytes:
+    """The headers that not every answer has."""
     lines = [(name.encode(), value.encode()) for name, value in headers.items() if name != "connection"]
+    if "content-type" not in headers:
+        lines.append((b"content-type", JSON_TYPE.encode()))
     if call.trace is not None:
         lines.append((TRACE_HEADER.encode(), call.trace))
     if closes:
@@ -272,20 +211,9 @@ def _lines(call: HotCall, headers: Mapping[str, str], closes: bool) -> bytes:
     return b"".join(b"%b: %b\r\n" % line for line in lines)
 
 
-def _is_plain(headers: list[tuple[bytes, bytes]], max_bytes: int) -> bool:
-    """Whether the headers declare one body of JSON, of a length within the bound, and nothing out of the ordinary."""
-    fields = dict(headers)
+def _has_plain_body(fields: Mapping[bytes, bytes], max_bytes: int) -> bool:
+    """Whether the headers declare one body of a length within the bound, and nothing out of the ordinary."""
     length = fields.get(b"content-length", b"")
-    if len(fields) != len(headers) or not length.isdigit() or len(length) > 8 or int(length) > max_bytes:
+    if not length.isdigit() or len(length) > 8 or int(length) > max_bytes:
         return False
-    if b"transfer-encoding" in fields or b"upgrade" in fields:
-        return False
-    try:
-        check_content_type(_text(fields.get(b"content-type")), _text(fields.get(b"content-encoding")))
-    except ProblemError:
-        return False
-    return True
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
+    return b"transfer-encoding" not in fields and b"upgrade" not in fields

@@ -23,6 +23,7 @@ class Serving:
         self.metrics = metrics
         self.accounts = Accounts(metrics.tally, settings.access_log_per_second)
         self.scoring = Scoring(thread, _limits(settings), metrics.tally.batches.observe)
+        self._stuck_after = stuck_after(settings)
         metrics.tally.waiting = lambda: self.scoring.waiting
         self.readiness = Readiness()
         self.served_name = Version.parse(settings.model_version).served_name
@@ -42,7 +43,7 @@ class Serving:
     @property
     def stuck(self) -> bool:
         """Whether the model hangs in a call, which only a new process can end."""
-        return self.scoring.busy_seconds > stuck_after(self.settings)
+        return self.scoring.busy_seconds > self._stuck_after
 
     @property
     def state(self) -> State:

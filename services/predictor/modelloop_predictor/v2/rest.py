@@ -14,7 +14,7 @@ import orjson
 
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
-from modelloop_predictor.parsing import shown
+from modelloop_predictor.parsing import check_content_type, shown
 from modelloop_predictor.problems import INVALID, MALFORMED, ProblemError
 from modelloop_predictor.v2.contract import BINARY_OUTPUT, Contract, Inference, flag, refuse_unknown
 from modelloop_predictor.v2.json_data import from_json
@@ -135,6 +135,13 @@ def json_length(header: str | None) -> int | None:
     if not header.isascii() or not header.isdigit() or len(header) > 18:
         raise ProblemError(MALFORMED, f"{LENGTH_HEADER} is {shown(header)!r}, not a number of bytes")
     return int(header)
+
+
+def check_infer_type(content_type: str | None, content_encoding: str | None, length: int | None) -> None:
+    """Raise 415 unless the body is declared as what it is: JSON, or JSON of `length` bytes with tensors after it."""
+    # Bytes after the JSON are no JSON; clients call the whole by either name, or by none.
+    declared = (content_type or "").partition(";")[0].strip().lower()
+    check_content_type(None if length is not None and declared == BINARY_TYPE else content_type, content_encoding)
 
 
 def _tensors(inputs: Sequence[InferInput], data: memoryview | None) -> list[Tensor]:

@@ -8,12 +8,12 @@ from fastapi.responses import Response
 
 from modelloop_predictor.body import read_body
 from modelloop_predictor.edge import exchange_of
-from modelloop_predictor.parsing import check_content_type, known_id
+from modelloop_predictor.parsing import known_id
 from modelloop_predictor.problems import MALFORMED, NOT_READY, ProblemError, retry_later
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.v2 import model
 from modelloop_predictor.v2.openapi import INDEX, INFER, answers, infer_answers
-from modelloop_predictor.v2.rest import BINARY_TYPE, JSON_TYPE, LENGTH_HEADER, json_length
+from modelloop_predictor.v2.rest import JSON_TYPE, LENGTH_HEADER, check_infer_type, json_length
 
 
 class _IndexRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,7 +84,7 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
         model.check_known(serving, name, version)
         loaded = serving.live_version()
         length = json_length(headers.get(LENGTH_HEADER))
-        _check_type(headers.get("content-type"), headers.get("content-encoding"), length)
+        check_infer_type(headers.get("content-type"), headers.get("content-encoding"), length)
         parsed = loaded.rest.parse(await _body(request, serving), length)
         exchange.request_id = known_id(parsed.request.id) or exchange.request_id
         inference = loaded.rest.read(parsed)
@@ -92,12 +92,6 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
         scores = await model.score(serving, loaded, inference.rows)
         body, described = loaded.rest.write(scores, inference, exchange.request_id)
         return Response(body, headers=dict(described))
-
-
-def _check_type(content_type: str | None, content_encoding: str | None, length: int | None) -> None:
-    # Bytes after the JSON are no JSON; clients call the whole by either name, or by none.
-    declared = (content_type or "").partition(";")[0].strip().lower()
-    check_content_type(None if length is not None and declared == BINARY_TYPE else content_type, content_encoding)
 
 
 async def _body(request: Request, serving: Serving) -> bytes:
