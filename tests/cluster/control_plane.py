@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import yaml
 
+from support.killed_runs import RUN_LABEL, left_behind, run_label
+
 T = TypeVar("T")
 Object = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +55,7 @@ class ControlPlane:
         plane = cls(Path(told["KUBECONFIG"]), told["MODELLOOP_CONTEXT"], Path(told["MODELLOOP_BIN"]))
         plane.must("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds/mlmodels.yaml"))
         plane.must("wait", "crd/mlmodels.modelloop.dev", "--for=condition=Established", "--timeout=30s")
+        plane.sweep()
         return plane
 
     def kubectl(self, *words: str, given: str | None = None) -> Answer:
@@ -91,8 +94,15 @@ class ControlPlane:
 
     def namespace(self, name: str) -> str:
         """Make a namespace."""
-        self.must("create", "namespace", name)
+        metadata = {"name": name, "labels": run_label()}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         return name
+
+    def sweep(self) -> None:
+        """Remove namespaces of runs that were killed."""
+        listed = json.loads(self.must("get", "namespaces", "-l", RUN_LABEL, "-o", "json"))["items"]
+        for name in left_behind(listed):
+            self.drop_namespace(name)
 
     def drop_namespace(self, name: str) -> None:
         """Remove a namespace and everything in it, without waiting for that."""

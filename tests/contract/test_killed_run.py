@@ -16,6 +16,8 @@ import pytest
 from hack.checks import belongings
 from hack.cluster.processes import RUN_MARK
 
+from support.killed_runs import RUN_LABEL, left_behind, run_label
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = 3  # the command and its two children, of which one has an empty environment
 
@@ -75,3 +77,29 @@ def _eventually(holds: Callable[[], bool], seconds: float = 20) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("label", "swept"),
+    [
+        pytest.param(lambda mine, ended: ended, True, id="of a run that has ended"),
+        pytest.param(lambda mine, ended: mine, False, id="of a run that goes on"),
+        pytest.param(lambda mine, ended: mine[:-1], True, id="of an earlier process with the number of one that lives"),
+        pytest.param(lambda mine, ended: f"other{ended}", False, id="of another machine"),
+        pytest.param(lambda mine, ended: "by-hand", False, id="of nobody known"),
+        pytest.param(lambda mine, ended: None, False, id="without a mark"),
+    ],
+)
+def test_of_marked_namespaces_only_those_of_ended_runs_are_left_behind(
+    label: Callable[[str, str], str | None], swept: bool
+) -> None:
+    program = "from support.killed_runs import *; print(run_label()[RUN_LABEL])"
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    environment = {**os.environ, "PYTHONPATH": path}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
+    value = label(run_label()[RUN_LABEL], ended)
+    labels = {} if value is None else {RUN_LABEL: value}
+    found = left_behind([{"metadata": {"name": "test-1", "labels": labels}}])
+    assert found == (["test-1"] if swept else [])

@@ -9,12 +9,13 @@ import pytest
 
 from e2e.gateway import kube, objects
 from e2e.gateway.serving import Serving
+from e2e.install.machine import Machine
 
 VERSIONS = {"v1": 2, "v2": 2, "shadow": 1}
 
 
 @pytest.fixture(scope="module")
-def serving() -> Iterator[Serving]:
+def serving(swept: Machine) -> Iterator[Serving]:
     cluster, name = kube.from_environment(), f"gateway-{secrets.token_hex(3)}"
     cluster.apply(objects.namespace(name))
     try:

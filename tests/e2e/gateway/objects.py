@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from support.killed_runs import run_label
+
 IMAGE = "localhost/modelloop/control:dev"
 PROGRAM = Path(__file__).with_name("constant_answer.py")
 # The values that decision record 0002 argues for.
@@ -15,7 +17,7 @@ RETRY = {
 
 def namespace(name: str) -> dict[str, Any]:
     """Under Pod Security restricted, like every namespace that serves models."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", **run_label()}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.install.installation import CRDS, Installation
-from e2e.install.machine import Machine, machine
+from e2e.install.machine import Machine
 from modelloop_core.manifest import Manifest, ModelFormat
 from modelloop_core.registry import Files, Registry, describe
 from modelloop_core.storage.open import open_store
@@ -19,10 +19,10 @@ from support.published import pair
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(swept: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Both charts, installed; its namespace goes with the module, the MLModel resource stays."""
     name = f"install-{secrets.token_hex(3)}"
-    found = Installation(machine(), name, f"s3://{machine().environment['MODELLOOP_S3_BUCKET']}/{name}")
+    found = Installation(swept, name, f"s3://{swept.environment['MODELLOOP_S3_BUCKET']}/{name}")
     _publish(found.registry, found.machine, tmp_path_factory.mktemp("model"))
     found.machine.apply(found.restricted_namespace(), found.store_secret())
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from e2e.install.machine import ROOT, Machine, Object
+from support.killed_runs import run_label
 
 CHART, CRDS = ROOT / "charts/modelloop", ROOT / "charts/modelloop-crds"
 CRD = "customresourcedefinition/mlmodels.modelloop.dev"
@@ -102,7 +103,7 @@ class Installation:
 
     def restricted_namespace(self) -> Object:
         """Admission refuses every pod here that is not restricted."""
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", **run_label()}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
 
     def store_secret(self) -> Object:

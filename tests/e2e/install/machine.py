@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.killed_runs import RUN_LABEL, left_behind
+
 ROOT = Path(__file__).resolve().parents[3]
 HOW_TO = "bring one up: python -m hack.cluster up && python -m hack.cluster images"
 
@@ -47,6 +49,14 @@ class Machine:
         """Server-side."""
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "--server-side", "--field-manager=install-e2e", "-f", "-", stdin=json.dumps(listed))
+
+    def sweep(self) -> None:
+        """Take away what killed test runs left: their releases, which reach beyond a namespace, and the namespaces."""
+        for name in left_behind(self.get("namespaces", "-l", RUN_LABEL)["items"]):
+            releases = self.helm("list", "--namespace", name, "--all", "--short").split()
+            if releases:
+                self.helm("uninstall", *releases, "--namespace", name, "--ignore-not-found")
+            self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
         folder = self.environment.get("MODELLOOP_BIN")

@@ -10,30 +10,30 @@ from pathlib import Path
 import pytest
 
 from e2e.install.installation import CRDS, Installation
-from e2e.install.machine import Object, ingress_url, machine
+from e2e.install.machine import Machine, Object, ingress_url
 from e2e.serving.scene import Scene, through_gateway, through_ingress
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(swept: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """1.0.0 serves on two pods behind the shared Gateway."""
-    url = machine().environment["MODELLOOP_GATEWAY_URL"]
-    with _serving(tmp_path_factory.mktemp("models"), url, through_gateway) as found:
+    url = swept.environment["MODELLOOP_GATEWAY_URL"]
+    with _serving(swept, tmp_path_factory.mktemp("models"), url, through_gateway) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def behind_ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def behind_ingress(swept: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """1.0.0 serves on two pods behind an Ingress."""
-    with _serving(tmp_path_factory.mktemp("models"), ingress_url(), through_ingress) as found:
+    with _serving(swept, tmp_path_factory.mktemp("models"), ingress_url(), through_ingress) as found:
         yield found
 
 
 @contextmanager
-def _serving(scratch: Path, url: str, traffic: Callable[[str], Object]) -> Iterator[Scene]:
+def _serving(where: Machine, scratch: Path, url: str, traffic: Callable[[str], Object]) -> Iterator[Scene]:
     name = f"serving-{secrets.token_hex(3)}"
     host = f"{name}.example.com"
-    installation = Installation(machine(), name, f"s3://{machine().environment['MODELLOOP_S3_BUCKET']}/{name}")
+    installation = Installation(where, name, f"s3://{where.environment['MODELLOOP_S3_BUCKET']}/{name}")
     found = Scene(installation, scratch, url, host, traffic(host))
     installation.machine.apply(installation.restricted_namespace(), installation.store_secret())
     try:
