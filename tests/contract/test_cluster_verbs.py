@@ -331,6 +331,25 @@ def test_an_operator_that_does_not_answer_is_waited_for_only_so_long(person: Per
     _assert_refused(refused, "has not answered 'refresh' within 0.5 s", "kubectl mlmodel doctor churn")
 
 
+def test_an_answer_that_was_followed_at_once_by_another_one_is_still_seen(person: Person) -> None:
+    class Hurried(Desk):
+        def _write(self, metadata: dict[str, Any]) -> Any:
+            answer = super()._write(metadata)
+            mine = {"id": json.loads(self.written)["id"], "verb": "refresh", "outcome": "Done", "message": "for me"}
+            self.written = json.dumps({**json.loads(EARLIER), "after": mine})
+            self.answered = ["1"]
+            return answer
+
+    person.server.answers[MODEL] = Hurried(operator_runs=False)
+    assert person("refresh", "churn").stdout == "done: for me\n"
+
+
+def test_a_request_carries_along_the_answer_that_it_follows(person: Person) -> None:
+    desk = person.server.answers[MODEL] = Desk(written=EARLIER, answered=["1"])
+    assert person("refresh", "churn").exit_code == 0
+    assert json.loads(desk.written)["after"]["id"] == "1"
+
+
 def test_a_request_that_was_overwritten_by_other_means_is_not_waited_for(person: Person) -> None:
     class Overwritten(Desk):
         def _write(self, metadata: dict[str, Any]) -> Any:

@@ -62,7 +62,7 @@ class Connection:
 
     def request(self, name: str, request: PersonRequest, revision: str) -> None:
         """Write a person's command on the MLModel as it was at `revision`; raises Moved when it changed since."""
-        annotations = {REQUEST_ANNOTATION: request.model_dump_json()}
+        annotations = {REQUEST_ANNOTATION: request.model_dump_json(exclude_none=True)}
         body = {"metadata": {"resourceVersion": revision, "annotations": annotations}}
         with self._translated(f"MLModel {self.namespace}/{name}"):
             self._custom.patch_namespaced_custom_object(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import time
@@ -26,9 +27,8 @@ def ask(connection: Connection, name: str, verb: str, seconds: float) -> Handled
     _write(connection, name, request, deadline)
     while time.monotonic() < deadline:
         model = connection.model(name)
-        handled = status_of(model).handledRequest
-        if handled is not None and handled.id == request.id:
-            return handled
+        if (answer := _answer(model, request.id)) is not None:
+            return answer
         if request_id(_annotation(model)) != request.id:
             raise Refused(
                 f"{_told(model)} took the place of {verb!r} before its answer was seen here",
@@ -46,7 +46,8 @@ def _write(connection: Connection, name: str, request: PersonRequest, deadline: 
     while True:
         model = connection.model(name)
         waits = _annotation(model) != "" and not _answered(model)
-        if not waits and _written(connection, name, request, model["metadata"]["resourceVersion"]):
+        following = request.model_copy(update={"after": status_of(model).handledRequest})
+        if not waits and _written(connection, name, following, model["metadata"]["resourceVersion"]):
             return
         if time.monotonic() >= deadline:
             why = f"{_told(model)} still waits for the operator's answer" if waits else "the MLModel keeps changing"
@@ -69,6 +70,14 @@ def _annotation(model: dict[str, Any]) -> str:
 def _answered(model: dict[str, Any]) -> bool:
     handled = status_of(model).handledRequest
     return handled is not None and handled.id == request_id(_annotation(model))
+
+
+def _answer(model: dict[str, Any], identity: str) -> HandledRequest | None:
+    """The answer to one request, in status or carried along by the request that followed it."""
+    found = [status_of(model).handledRequest]
+    with contextlib.suppress(ValueError):
+        found.append(PersonRequest.parse(_annotation(model)).after)
+    return next((answer for answer in found if answer is not None and answer.id == identity), None)
 
 
 def _told(model: dict[str, Any]) -> str:

@@ -8,19 +8,25 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelloop_core.api.resource import GROUP
+from modelloop_core.api.status import HandledRequest
 
 REQUEST_ANNOTATION = f"{GROUP}/request"
 ID_LENGTH = 64
 
 
 class PersonRequest(BaseModel):
-    """What is asked, by whom, under an id that is answered once in `status.handledRequest`."""
+    """What is asked, by whom, under an id that is answered once in `status.handledRequest`.
+
+    `after` is the answer that stood there when this was written: status keeps the last one only, and whoever asked
+    before may not have seen it yet.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str = Field(min_length=1, max_length=ID_LENGTH)
     verb: str = Field(min_length=1, max_length=32)
     by: str = ""
+    after: HandledRequest | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
