@@ -54,6 +54,13 @@ def _typed(datatype: str, **contents: Any) -> pb.ModelInferRequest:
     return _request(datatype=datatype, contents=contents)
 
 
+def _sized(data: bytes | None, size: int) -> pb.ModelInferRequest:
+    """A request that says how many bytes its tensor has."""
+    request = _typed("FP32", fp32_contents=[1, 2]) if data is None else _request(data)
+    request.inputs[0].parameters["binary_data_size"].int64_param = size
+    return request
+
+
 def _refusal(call: Callable[[], object]) -> tuple[grpc.StatusCode, str, dict[str, str]]:
     """Code, details and trailing metadata of a call, which has to fail."""
     with pytest.raises(grpc.RpcError) as failed:
@@ -125,6 +132,8 @@ def test_calls_are_counted_and_logged_as_predictions(running: PredictorProcess, 
         pytest.param(
             _request(contents={"fp32_contents": [1, 2]}, raw_input_contents=[DATA]), "has both contents", id="both"
         ),
+        pytest.param(_sized(DATA, 9), "is 9, but its raw contents have 8 bytes", id="a size that is not so"),
+        pytest.param(_sized(None, 8), "is 8, but there are no raw contents", id="a size of typed contents"),
         pytest.param(_typed("FP32", fp32_contents=[1]), "has 2 elements, found 1", id="an element short"),
         pytest.param(_typed("FP32", fp64_contents=[1, 2]), "is in fp32_contents", id="contents of another datatype"),
         pytest.param(_typed("INT8", int_contents=[1, 300]), "300", id="more than an INT8 holds"),

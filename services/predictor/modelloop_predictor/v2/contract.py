@@ -27,6 +27,8 @@ from modelloop_predictor.v2.tensors import TEXT, Tensor
 
 PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
+BINARY_SIZE = "binary_data_size"
+"""Parameter of a tensor: how many bytes its data has."""
 BINARY_OUTPUT = "binary_data_output"
 """Parameter of a request: whether outputs come as bytes, unless one says otherwise for itself."""
 

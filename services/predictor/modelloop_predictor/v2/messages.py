@@ -11,7 +11,15 @@ import numpy as np
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.problems import INVALID, ProblemError
-from modelloop_predictor.v2.contract import BINARY_OUTPUT, Contract, Inference, Wanted, flag, refuse_unknown
+from modelloop_predictor.v2.contract import (
+    BINARY_OUTPUT,
+    BINARY_SIZE,
+    Contract,
+    Inference,
+    Wanted,
+    flag,
+    refuse_unknown,
+)
 from modelloop_predictor.v2.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from modelloop_predictor.v2.tensors import NUMBERS, TEXT, Tensor, count_of, from_bytes, refused
 
@@ -93,7 +101,7 @@ def _tensors(request: ModelInferRequest) -> list[Tensor]:
         raise ProblemError(INVALID, message, [FieldError(field="raw_input_contents", message=message)])
     tensors = []
     for position, given in enumerate(request.inputs):
-        refuse_unknown(given.parameters, (), f"inputs.{given.name}.")
+        _check_size(given, len(raw[position]) if raw else None)
         if not raw:
             tensors.append(_from_contents(given))
         elif given.HasField("contents"):
@@ -101,6 +109,17 @@ def _tensors(request: ModelInferRequest) -> list[Tensor]:
         else:
             tensors.append(from_bytes(given.name, given.datatype, list(given.shape), memoryview(raw[position])))
     return tensors
+
+
+def _check_size(given: ModelInferRequest.InferInputTensor, size: int | None) -> None:
+    """Some clients say by gRPC too how long raw contents are; then it has to be true."""
+    if not given.parameters:
+        return
+    refuse_unknown(given.parameters, (BINARY_SIZE,), f"inputs.{given.name}.")
+    said = _values(given.parameters)[BINARY_SIZE]
+    if said != size:
+        found = "there are no raw contents" if size is None else f"its raw contents have {size} bytes"
+        raise refused(given.name, f"{BINARY_SIZE} is {said!r}, but {found}")
 
 
 def _from_contents(given: ModelInferRequest.InferInputTensor) -> Tensor:

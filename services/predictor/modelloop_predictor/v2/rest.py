@@ -16,12 +16,11 @@ from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import check_content_type, shown
 from modelloop_predictor.problems import INVALID, MALFORMED, ProblemError
-from modelloop_predictor.v2.contract import BINARY_OUTPUT, Contract, Inference, flag, refuse_unknown
+from modelloop_predictor.v2.contract import BINARY_OUTPUT, BINARY_SIZE, Contract, Inference, flag, refuse_unknown
 from modelloop_predictor.v2.json_data import from_json
 from modelloop_predictor.v2.tensors import Tensor, from_bytes, refused
 
 LENGTH_HEADER = "inference-header-content-length"
-BINARY_SIZE = "binary_data_size"
 JSON_TYPE = "application/json"
 BINARY_TYPE = "application/octet-stream"
 
