@@ -15,6 +15,7 @@ from modelloop_operator.cluster.kinds import MLMODEL, Kind
 from modelloop_operator.naming import MANAGED_BY_LABEL, MANAGER
 
 _WATCH_SECONDS = 240
+_IDLE_SECONDS = 0.5
 
 
 def registry(cache: Cache, dirty: Callable[[Key], None], kinds: Iterable[Kind]) -> kopf.OperatorRegistry:
@@ -56,6 +57,8 @@ async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
+    # kopf keeps a task and the last event of each object for this long: 5 s of a thousand objects' events by default.
+    settings.queueing.idle_timeout = _IDLE_SECONDS
     settings.watching.server_timeout = _WATCH_SECONDS
     settings.watching.client_timeout = _WATCH_SECONDS + 30
     settings.networking.request_timeout = 30
