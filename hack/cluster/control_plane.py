@@ -123,6 +123,10 @@ def controllers(profile: Profile) -> Server:
     if profile.runs_pods:
         # Empties a volume whose claim is gone, so that a handful of static volumes serve any number of claims.
         flags["pv-recycler-pod-template-filepath-hostpath"] = MODULE / "manifests/recycler.yaml"
+    else:
+        # After an outage of the API server its watches come back at different times, up to a minute apart: a node may
+        # be taken for dead that is not, and no kubelet makes the pods of a fake node ready again.
+        flags["node-monitor-grace-period"] = "24h"
     return _checked(profile, "kube-controller-manager", profile.controllers_port, flags)
 
 
