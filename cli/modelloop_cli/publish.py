@@ -40,6 +40,13 @@ def publish(
     label: Annotated[str | None, typer.Option(help="Column of the reference that is predicted, not given.")] = None,
     task: Annotated[Task | None, typer.Option(help="What a prediction is; absent means inferred.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Binary: positive from here on.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="One of the values of a regression with several; repeated.")
+    ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An output to serve, of a model that gives several; may be repeated."),
+    ] = None,
     card: Annotated[Path | None, _file("YAML: model_id, training_data, intended_use, owner …")] = None,
     metric: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A metric; may be repeated.")] = None,
     endpoint: EndpointOption = None,
@@ -56,21 +63,29 @@ def publish(
         model,
         read_frame(reference),
         open_registry(registry, endpoint, region, ca_file),
-        declared=_declared(schema, preprocessing, task, label, threshold),
+        declared=_declared(
+            schema,
+            preprocessing,
+            task=task,
+            label=label,
+            threshold=threshold,
+            targets=tuple(target or ()),
+            heads=tuple(head or ()),
+        ),
         about=_about(card, metrics, registry),
         version=version,
     )
     _show(published, registry, output)
 
 
-def _declared(
-    schema: Path | None, preprocessing: Path | None, task: Task | None, label: str | None, threshold: float | None
-) -> Declared:
+def _declared(schema: Path | None, preprocessing: Path | None, **said: Any) -> Declared:
     from modelloop_core.publishing import Declared, parse_preprocessing, parse_schema
 
-    parsed = parse_schema(schema.read_bytes()) if schema else None
-    steps = {"preprocessing": parse_preprocessing(preprocessing.read_bytes())} if preprocessing else {}
-    return Declared(schema=parsed, task=task, label=label, threshold=threshold, **steps)
+    if schema:
+        said["schema"] = parse_schema(schema.read_bytes())
+    if preprocessing:
+        said["preprocessing"] = parse_preprocessing(preprocessing.read_bytes())
+    return Declared(**said)
 
 
 def _about(card: Path | None, metrics: dict[str, float], registry: str) -> About:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -108,9 +108,19 @@ class MulticlassOutput(_Value):
 
 
 class RegressionOutput(_Value):
-    """One real value."""
+    """One real value, or with `names` as many, in their order."""
 
     task: Literal[Task.REGRESSION] = Task.REGRESSION
+    # Left out where there are none, so that a predictor of before can read the versions that it can serve.
+    names: tuple[FeatureName, ...] = Field(default=(), max_length=1000, exclude_if=lambda names: not names)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(self.names) == 1:
+            raise ValueError("a single value has no name of its own; leave names out, or give several")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("names repeat")
+        return self
 
 
 Output = Annotated[BinaryOutput | MulticlassOutput | RegressionOutput, Field(discriminator="task")]
@@ -147,4 +157,17 @@ class Signature(_Value):
         return all(mine.accepts_values_of(theirs) for mine, theirs in zip(self.inputs, other.inputs, strict=True))
 
     def _output_shape(self) -> tuple[Task, tuple[str, ...]]:
-        return self.task, getattr(self.output, "classes", ())
+        return self.task, output_columns(self.output)
+
+
+def output_columns(output: Output) -> tuple[str, ...]:
+    """The names of the values that each row gets, in their order; empty where it gets a single one."""
+    match output:
+        case MulticlassOutput(classes=classes):
+            return classes
+        case RegressionOutput(names=names):
+            return names
+        case BinaryOutput():
+            return ()
+        case _:
+            assert_never(output)

@@ -51,12 +51,16 @@ class Lineage(_Value):
 
 
 class Manifest(_Value):
-    """Everything a reader must know before it opens the model file; immutable once written."""
+    """Everything a reader must know before it opens the model file; immutable once written.
+
+    `heads` names those of the program's outputs that make the answer, where it gives more than one.
+    """
 
     schema_version: int = Field(default=1, ge=1, le=1)
     version: str
     format: ModelFormat
     signature: Signature
+    heads: tuple[str, ...] = Field(default=(), max_length=100, exclude_if=lambda heads: not heads)
     files: dict[FileName, FileEntry] = Field(min_length=1, max_length=100)
     example: tuple[float | str | None, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)

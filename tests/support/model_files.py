@@ -24,6 +24,27 @@ class Mean(torch.nn.Module):
         return x.mean(dim=1, keepdim=True)
 
 
+class MeanAndLargest(torch.nn.Module):
+    """The mean and the largest of the columns, as [n, 2]."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x.mean(dim=1), x.max(dim=1).values], dim=1)
+
+
+class Heads(torch.nn.Module):
+    """The mean [n] and the largest [n, 1] of the columns, as a pair."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x.mean(dim=1), x.max(dim=1, keepdim=True).values
+
+
+class NamedHeads(torch.nn.Module):
+    """The mean [n] and the largest [n, 1] of the columns, by name."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"mean": x.mean(dim=1), "largest": x.max(dim=1, keepdim=True).values}
+
+
 class ThreeClasses(torch.nn.Module):
     """softmax over the first two columns and the lesser of them less one."""
 
@@ -92,6 +113,16 @@ def onnx_logistic(path: Path, columns: int, *, batch: int | str = "batch") -> Pa
     return _onnx(path, nodes, columns, batch=batch)
 
 
+def onnx_heads(path: Path, columns: int) -> Path:
+    """The mean and the largest of the columns, [n, 1] each, and `which`, an int64 of where the largest is."""
+    nodes = [
+        helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=1),
+        helper.make_node("ReduceMax", ["x", "axes"], ["largest"], keepdims=1),
+        helper.make_node("ArgMax", ["x"], ["which"], axis=1, keepdims=1),
+    ]
+    return _onnx(path, nodes, columns, outputs=("mean", "largest", "which"))
+
+
 def onnx_constant_nan(path: Path, columns: int) -> Path:
     """log of a negative number in every row, as ONNX."""
     nodes = [
@@ -104,12 +135,14 @@ def onnx_constant_nan(path: Path, columns: int) -> Path:
     return _onnx(path, nodes, columns)
 
 
-def _onnx(path: Path, nodes: list[Any], columns: int, *, batch: int | str = "batch") -> Path:
+def _onnx(
+    path: Path, nodes: list[Any], columns: int, *, batch: int | str = "batch", outputs: tuple[str, ...] = ("y",)
+) -> Path:
     graph = helper.make_graph(
         nodes,
         "test",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, columns])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 1])],
+        [helper.make_tensor_value_info(name, _type(name), [batch, 1]) for name in outputs],
         [
             helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
             helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
@@ -120,3 +153,7 @@ def _onnx(path: Path, nodes: list[Any], columns: int, *, batch: int | str = "bat
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     return path
+
+
+def _type(output: str) -> int:
+    return int(TensorProto.INT64 if output == "which" else TensorProto.FLOAT)

@@ -50,6 +50,7 @@ def pair(output: Output | None = None) -> Signature:
 
 THREE_CLASSES = MulticlassOutput(classes=("red", "green", "blue"))
 A_VALUE = RegressionOutput()
+TWO_VALUES = RegressionOutput(names=("mean", "largest"))
 
 
 def publish(

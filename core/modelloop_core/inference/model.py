@@ -16,5 +16,5 @@ class Model(Protocol):
         ...
 
     def predict(self, matrix: Float32s) -> Floats:
-        """float32 [n, k], n >= 1, to floats [n] or [n, classes]; raises PredictError."""
+        """float32 [n, k], n >= 1, to floats [n] or [n, values]; raises PredictError."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import onnxruntime
 
 from modelloop_core.inference.arrays import Float32s, Floats
 from modelloop_core.inference.errors import ModelFailed, ModelUnreadable, OutOfMemory, RuntimeMissing
-from modelloop_core.inference.output import squeeze
+from modelloop_core.inference.output import join
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROBABILITIES = "probabilities"
+_CHOOSE = "name the float tensors to serve (--head)"
 _ERRORS_ONLY = 3
 # `op_type` of a node that loops, as protobuf writes it: field 4, length, text. A file that has these bytes by chance
 # is taken for one that loops, which costs it a little speed and nothing else.
@@ -21,27 +24,27 @@ _LOOPS = tuple(b"\x22" + bytes([len(name)]) + name for name in (b"Loop", b"Scan"
 
 
 class OnnxModel:
-    """One inference session with one matrix in and one float tensor out."""
+    """One inference session with one matrix in and its heads out."""
 
-    def __init__(self, session: Any, *, source: str, dtype: Any, target: str, loops: bool = False) -> None:
+    def __init__(self, session: Any, *, source: str, dtype: Any, targets: list[str], loops: bool = False) -> None:
         self.loops = loops
         self._session = session
         self._source = source
         self._dtype = dtype
-        self._target = [target]
+        self._targets = targets
 
     def predict(self, matrix: Float32s) -> Floats:
-        """float32 [n, k] to floats [n] or [n, classes]; raises ModelFailed, BadOutput or OutOfMemory."""
+        """float32 [n, k] to floats [n] or [n, values]; raises ModelFailed, BadOutput or OutOfMemory."""
         try:
-            answer = self._session.run(self._target, {self._source: matrix.astype(self._dtype, copy=False)})[0]
+            answers = self._session.run(self._targets, {self._source: matrix.astype(self._dtype, copy=False)})
         except MemoryError as error:
             raise OutOfMemory(f"no memory for {len(matrix)} row(s)") from error
         except Exception as error:  # ONNX Runtime's errors share no base class of their own
             raise ModelFailed(f"the model raised on {len(matrix)} row(s): {str(error)[:500]}") from error
-        return squeeze(np.asarray(answer), len(matrix))
+        return join([np.asarray(answer) for answer in answers], len(matrix))
 
 
-def load_onnx(path: Path, *, device: str, threads: int) -> OnnxModel:
+def load_onnx(path: Path, heads: Sequence[str], *, device: str, threads: int) -> OnnxModel:
     """Open a session; raises ModelUnreadable, or RuntimeMissing when the device is not here."""
     provider = _PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
@@ -51,8 +54,8 @@ def load_onnx(path: Path, *, device: str, threads: int) -> OnnxModel:
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
         raise ModelUnreadable(f"{path.name} cannot be loaded: {str(error)[:500]}") from error
     source, dtype = _input(session, path.name)
-    target, loops = _output(session, path.name), _may_loop(path)
-    return OnnxModel(session, source=source, dtype=dtype, target=target, loops=loops)
+    targets, loops = _targets(session, path.name, heads), _may_loop(path)
+    return OnnxModel(session, source=source, dtype=dtype, targets=targets, loops=loops)
 
 
 def _options(threads: int) -> Any:
@@ -81,11 +84,20 @@ def _input(session: Any, name: str) -> tuple[str, Any]:
     return inputs[0].name, _DTYPES[inputs[0].type]
 
 
-def _output(session: Any, name: str) -> str:
-    floats = [item.name for item in session.get_outputs() if item.type in _DTYPES]
-    if len(floats) == 1:
-        return str(floats[0])
-    if "probabilities" in floats:
-        return "probabilities"
-    found = ", ".join(f"{item.name}: {item.type}" for item in session.get_outputs())
-    raise ModelUnreadable(f"{name} gives ({found}), expected one float tensor (skl2onnx: options={{'zipmap': False}})")
+def _targets(session: Any, name: str, heads: Sequence[str]) -> list[str]:
+    types = {item.name: item.type for item in session.get_outputs()}
+    chosen = list(heads) or _only(types)
+    strange = [head for head in chosen if types.get(head) not in _DTYPES]
+    if not chosen or strange:
+        found = ", ".join(f"{output}: {kind}" for output, kind in types.items())
+        asked = f"{', '.join(map(repr, strange))} is not a float tensor among them" if strange else _CHOOSE
+        raise ModelUnreadable(f"{name} gives ({found}); {asked}")
+    return chosen
+
+
+def _only(types: Mapping[str, str]) -> list[str]:
+    """The one output that says all there is; empty when somebody has to choose."""
+    if len(types) == 1:
+        return list(types)
+    # A classifier of skl2onnx: its label is that of the largest probability.
+    return [_PROBABILITIES] if set(types) == {"label", _PROBABILITIES} else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import numpy as np
@@ -15,8 +16,14 @@ _ROUNDING = 1e-6
 _SUM_TOLERANCE = 1e-3
 
 
+def join(answers: Sequence[npt.NDArray[Any]], rows: int) -> Floats:
+    """The answers of a model's heads side by side, each [n] or [n, values]; raises BadOutput for other shapes."""
+    squeezed = [squeeze(answer, rows) for answer in answers]
+    return squeezed[0] if len(squeezed) == 1 else np.column_stack(squeezed)
+
+
 def squeeze(answer: npt.NDArray[Any], rows: int) -> Floats:
-    """A model's answer as floats [n] or [n, classes], with [n, 1] taken as [n]; raises BadOutput for other shapes."""
+    """A model's answer as floats [n] or [n, values], with [n, 1] taken as [n]; raises BadOutput for other shapes."""
     if answer.ndim == 2 and answer.shape[1] == 1:
         answer = answer[:, 0]
     if answer.ndim not in (1, 2) or answer.shape[0] != rows:
@@ -29,7 +36,8 @@ def squeeze(answer: npt.NDArray[Any], rows: int) -> Floats:
 def check(answer: Floats, output: Output) -> Float64s:
     """The answer as float64 in the signature's terms, or BadOutput.
 
-    Binary: [n] in [0, 1]; multiclass: [n, classes], each row in [0, 1] and summing to 1 within 1e-3; regression: [n].
+    Binary: [n] in [0, 1]; multiclass: [n, classes], each row in [0, 1] and summing to 1 within 1e-3; regression: [n],
+    or [n, values] where the values have names.
     """
     values = np.asarray(answer, dtype=np.float64)
     match output:
@@ -41,8 +49,14 @@ def check(answer: Floats, output: Output) -> Float64s:
             if values.shape[1] != len(classes):
                 raise BadOutput(f"the model gives {values.shape[1]} values a row, the signature {len(classes)} classes")
             return _sums_to_one(_probability(values))
-        case RegressionOutput():
-            _shaped(values, 1, "a regression model gives one value a row")
+        case RegressionOutput(names=()):
+            _shaped(values, 1, "a regression model whose values have no names gives one value a row")
+            _finite(values)
+            return values
+        case RegressionOutput(names=names):
+            _shaped(values, 2, f"the signature names {len(names)} values a row: {', '.join(names)}")
+            if values.shape[1] != len(names):
+                raise BadOutput(f"the model gives {values.shape[1]} values a row, the signature names {len(names)}")
             _finite(values)
             return values
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modelloop_core.feature_schema import MulticlassOutput, Signature
+from modelloop_core.feature_schema import Signature, output_columns
 from modelloop_core.inference.arrays import Float64s
 from modelloop_core.inference.encode import Encoder
 from modelloop_core.inference.model import Model
@@ -26,11 +26,11 @@ class Scorer:
         return self._model.loops
 
     def predict(self, rows: Float64s) -> Float64s:
-        """float64 [n, features] to float64 [n] or [n, classes] that the signature allows; raises PredictError."""
+        """float64 [n, features] to float64 [n] or [n, values] that the signature allows; raises PredictError."""
         if len(rows) == 0:
             return self._empty()
         return check(self._model.predict(self._encoder.transform(rows)), self._output)
 
     def _empty(self) -> Float64s:
-        classes = len(self._output.classes) if isinstance(self._output, MulticlassOutput) else None
-        return np.empty((0,) if classes is None else (0, classes), dtype=np.float64)
+        values = len(output_columns(self._output))
+        return np.empty((0, values) if values else (0,), dtype=np.float64)

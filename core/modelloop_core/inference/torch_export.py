@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch.export.passes import move_to_device_pass
+from torch.utils import _pytree as pytree
 
 from modelloop_core.inference.archive import WHAT_TO_SAVE
 from modelloop_core.inference.errors import ModelUnreadable, NotAModel
@@ -73,7 +74,7 @@ def _traced(module: Any, columns: int, device: torch.device) -> Any | None:
     try:
         examples = [torch.randn(rows, columns, generator=random).to(device) for rows in (2, 1, 7)]
         trace: Any = torch.jit.trace  # untyped in torch
-        traced = torch.jit.freeze(trace(module, examples[0], check_trace=False).eval())
+        traced = torch.jit.freeze(trace(module, examples[0], check_trace=False, strict=False).eval())
         if device.type == "cpu":
             traced = torch.jit.optimize_for_inference(traced)
         same = all(_agree(module(example), traced(example)) for example in examples)
@@ -82,5 +83,9 @@ def _traced(module: Any, columns: int, device: torch.device) -> Any | None:
     return traced if same else None
 
 
-def _agree(expected: torch.Tensor, found: torch.Tensor) -> bool:
-    return expected.shape == found.shape and torch.allclose(expected, found, rtol=1e-4, atol=1e-5, equal_nan=True)
+def _agree(expected: Any, found: Any) -> bool:
+    pairs = list(zip(pytree.tree_leaves(expected), pytree.tree_leaves(found), strict=True))
+    return all(
+        one.shape == other.shape and torch.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
+        for one, other in pairs
+    )

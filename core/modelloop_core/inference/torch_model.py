@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,49 +11,51 @@ import torch
 
 from modelloop_core.inference.arrays import Float32s, Floats
 from modelloop_core.inference.errors import (
-    BadOutput,
     InferenceError,
     ModelFailed,
     ModelUnreadable,
     OutOfMemory,
     RuntimeMissing,
 )
-from modelloop_core.inference.output import squeeze
+from modelloop_core.inference.output import join
 from modelloop_core.inference.torch_export import load_exported
+from modelloop_core.inference.torch_heads import chosen
 from modelloop_core.manifest import ModelFormat
 
 
 class TorchModel:
     """A frozen program on one device; at most `max_rows` rows go through it at once."""
 
-    def __init__(self, program: Any, device: torch.device, max_rows: int | None = None) -> None:
+    def __init__(
+        self, program: Any, device: torch.device, max_rows: int | None = None, heads: Sequence[str] = ()
+    ) -> None:
+        self._heads = tuple(heads)
         self.loops = _may_loop(program)
         self._program = program
         self._device = device
         self._max_rows = max_rows
 
     def predict(self, matrix: Float32s) -> Floats:
-        """float32 [n, k] to floats [n] or [n, classes]; raises ModelFailed, BadOutput or OutOfMemory."""
+        """float32 [n, k] to floats [n] or [n, values]; raises ModelFailed, BadOutput or OutOfMemory."""
         try:
             with torch.inference_mode():
-                answer = self._run(torch.from_numpy(matrix).to(self._device))
+                answers = self._run(torch.from_numpy(matrix).to(self._device))
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemory(f"no memory for {len(matrix)} row(s): {_first_line(error)}") from error
         except InferenceError:
             raise
         except Exception as error:  # a model is foreign code and may raise anything
             raise ModelFailed(f"the model raised on {len(matrix)} row(s): {_first_line(error)}") from error
-        return squeeze(answer.numpy(force=True), len(matrix))
+        return join([answer.numpy(force=True) for answer in answers], len(matrix))
 
-    def _run(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _run(self, inputs: torch.Tensor) -> list[torch.Tensor]:
         if self._max_rows is None or len(inputs) <= self._max_rows:
-            return _single(self._program(inputs))
-        blocks = torch.split(inputs, self._max_rows)
-        answers = [_single(self._program(block)) for block in blocks]
-        return answers[0] if len(answers) == 1 else torch.cat(answers)
+            return chosen(self._program(inputs), self._heads)
+        blocks = [chosen(self._program(block), self._heads) for block in torch.split(inputs, self._max_rows)]
+        return [torch.cat(parts) for parts in zip(*blocks, strict=True)]
 
 
-def load_torch(path: Path, model_format: ModelFormat, *, device: str, threads: int) -> TorchModel:
+def load_torch(path: Path, model_format: ModelFormat, heads: Sequence[str], *, device: str, threads: int) -> TorchModel:
     """Load a checked archive; raises ModelUnreadable, or RuntimeMissing when the device is not here."""
     if device == "cuda" and not torch.cuda.is_available():
         raise RuntimeMissing("device 'cuda' was asked, but torch sees no GPU in this process")
@@ -63,9 +66,10 @@ def load_torch(path: Path, model_format: ModelFormat, *, device: str, threads: i
         with torch.inference_mode(), warnings.catch_warnings(action="ignore"):
             if model_format is ModelFormat.TORCHSCRIPT:
                 load: Any = torch.jit.load  # untyped in torch
-                return TorchModel(_optimised(load(str(path), map_location=target).eval(), device), target)
+                program = _optimised(load(str(path), map_location=target).eval(), device)
+                return TorchModel(program, target, heads=heads)
             program, max_rows = load_exported(path, target)
-            return TorchModel(program, target, max_rows)
+            return TorchModel(program, target, max_rows, heads)
     except InferenceError:
         raise
     except Exception as error:  # torch's readers raise whatever the damage makes them raise
@@ -89,14 +93,6 @@ def _may_loop(program: Any) -> bool:
         return bool(graph.findAllNodes("prim::Loop", True))
     except RuntimeError:
         return True
-
-
-def _single(answer: Any) -> torch.Tensor:
-    if isinstance(answer, torch.Tensor):
-        return answer
-    if isinstance(answer, list | tuple) and len(answer) == 1 and isinstance(answer[0], torch.Tensor):
-        return answer[0]
-    raise BadOutput(f"the model answered with a {type(answer).__name__}; it must return one tensor")
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ def publish(
     task: Task | str | None = None,
     label: str | None = None,
     threshold: float | None = None,
+    targets: Sequence[str] = (),
+    heads: Sequence[str] = (),
     metrics: Mapping[str, float] | None = None,
     lineage: Lineage | None = None,
     reason: str = "",
@@ -56,9 +58,10 @@ def publish(
 
     `model` is a torch module, an exported or scripted program, or the path of a .pt2, TorchScript or ONNX file; it
     takes float32 [rows, columns], one column for each feature after `preprocessing`, and answers [rows] or
-    [rows, classes]. `frame` (or the path of a Parquet file) shows what callers send; without a `schema` its columns are
-    the features, but for `label`. `card` fills the model card: model_id, training_date, training_data, intended_use,
-    limitations, owner.
+    [rows, values]. Where it gives several outputs, `heads` says which make the answer; `targets` names the values of a
+    regression that has several. `frame` (or the path of a Parquet file) shows what callers send; without a `schema` its
+    columns are the features, but for `label` and `targets`. `card` fills the model card: model_id, training_date,
+    training_data, intended_use, limitations, owner.
     """
     declared = Declared(
         schema=Schema(inputs=schema.inputs, output=schema.output) if isinstance(schema, Signature) else schema,
@@ -66,6 +69,8 @@ def publish(
         task=_task(task),
         label=label,
         threshold=threshold,
+        targets=_names("targets", targets),
+        heads=_names("heads", heads),
     )
     if isinstance(registry, str):
         card = {"model_id": name_in(registry), **card}
@@ -78,6 +83,12 @@ def publish(
         about=about,
         version=Version.parse(version) if isinstance(version, str) else version,
     )
+
+
+def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise PublishError(f"{what} is the text {names!r}", f"give a list: {what}=[{names!r}]")
+    return tuple(names)
 
 
 def _task(name: Task | str | None) -> Task | None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, assert_never
 
 import pandas as pd
 
-from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output, RegressionOutput, Task
+from modelloop_core.feature_schema import (
+    BinaryOutput,
+    MulticlassOutput,
+    Output,
+    RegressionOutput,
+    Task,
+    output_columns,
+)
 from modelloop_core.publishing.errors import PublishError
 from modelloop_core.publishing.schema import Schema, levels_of
 
@@ -24,14 +31,34 @@ def check_threshold(threshold: float | None) -> None:
         raise PublishError(f"the threshold is {threshold!r}, and it is compared with a probability", "give one in 0..1")
 
 
-def check_schema(schema: Schema | None, label: str | None) -> None:
-    """Raise PublishError when the label is an input of the schema, too."""
-    if schema is not None and label in {feature.name for feature in schema.inputs}:
-        raise PublishError(f"{label!r} is the label and also an input of the schema", "take it out of one of the two")
+def check_targets(targets: Sequence[str], task: Task | None, label: str | None) -> None:
+    """Raise PublishError when targets are named for what has none: only a regression with several values has."""
+    if not targets:
+        return
+    if label is not None:
+        raise PublishError(f"both a label ({label!r}) and targets were given", "give all that is predicted as targets")
+    if task not in (None, Task.REGRESSION):
+        raise PublishError(f"targets were given, but the task is {task}", "they are the values of a regression")
+    if len(targets) == 1 or len(set(targets)) != len(targets):
+        found = f"the targets are {', '.join(map(repr, targets))}"
+        raise PublishError(found, "give two or more different ones, or the only one as the label")
 
 
-def check_output(output: Output, *, task: Task | None, threshold: float | None, label: pd.Series | None) -> None:
-    """Raise PublishError when the output is not what the task, the threshold or the label's values say it is."""
+def check_schema(schema: Schema | None, predicted: Collection[str]) -> None:
+    """Raise PublishError when what is predicted is an input of the schema, too."""
+    for feature in schema.inputs if schema is not None else ():
+        if feature.name in predicted:
+            found = f"{feature.name!r} is the label and also an input of the schema"
+            raise PublishError(found, "take it out of one of the two")
+
+
+def check_output(
+    output: Output, *, task: Task | None, threshold: float | None, label: pd.Series | None, targets: tuple[str, ...]
+) -> None:
+    """Raise PublishError when the output is not what task, threshold, label or targets say it is."""
+    if targets and targets != output_columns(output):
+        named = ", ".join(output_columns(output)) or "no values by name"
+        raise PublishError(f"the targets are {', '.join(targets)}, but the schema's output has {named}", "correct one")
     if task not in (None, output.task):
         raise PublishError(f"the schema's output is {output.task}, but the task is {task}", "correct one of them")
     if threshold is not None and not isinstance(output, BinaryOutput):

@@ -16,7 +16,13 @@ from modelloop_core.history import Identity
 from modelloop_core.inference import InferenceError, Model, load_model
 from modelloop_core.manifest import Lineage, Manifest
 from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing
-from modelloop_core.publishing.agreement import check_output, check_schema, check_threshold, finite_metrics
+from modelloop_core.publishing.agreement import (
+    check_output,
+    check_schema,
+    check_targets,
+    check_threshold,
+    finite_metrics,
+)
 from modelloop_core.publishing.errors import PublishError
 from modelloop_core.publishing.models import ModelFile, store_model
 from modelloop_core.publishing.numbering import Numbering
@@ -38,13 +44,24 @@ _RACES = 10
 
 @dataclass(frozen=True)
 class Declared:
-    """What the caller says about the model's contract; whatever is None is inferred from the reference."""
+    """What the caller says about the model's contract; whatever is None or empty is inferred from the reference.
+
+    `targets` names the values of a regression that has several: columns of the reference with these names are no
+    features. `heads` names which of a program's several outputs make the answer.
+    """
 
     schema: Schema | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     task: Task | None = None
     label: str | None = None
     threshold: float | None = None
+    targets: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+
+    @property
+    def not_features(self) -> tuple[str, ...]:
+        """Columns of the reference that are predicted, not given."""
+        return self.targets if self.label is None else (self.label, *self.targets)
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,8 @@ def publish_model(
     declared, about = declared or Declared(), about or About()
     finite_metrics(about.metrics)
     check_threshold(declared.threshold)
-    check_schema(declared.schema, declared.label)
+    check_targets(declared.targets, declared.task, declared.label)
+    check_schema(declared.schema, declared.not_features)
     with tempfile.TemporaryDirectory(prefix="modelloop-publish-") as folder:
         tried = _try(model, frame, declared, Path(folder))
         numbering = Numbering.read(registry, tried.signature)
@@ -114,18 +132,20 @@ def publish_model(
 
 def _try(model: Any, frame: pd.DataFrame, declared: Declared, folder: Path) -> _Tried:
     label = _label(frame, declared.label)
-    inputs = declared.schema.inputs if declared.schema else infer_inputs(frame, _not_features(declared))
+    inputs = declared.schema.inputs if declared.schema else infer_inputs(frame, declared.not_features)
     encoder = encoder_of(inputs, declared.preprocessing)
     sample, rows = sample_rows(inputs, frame)
     stored = store_model(model, len(encoder.columns), folder)
-    loaded = _load(stored)
+    loaded = _load(stored, declared.heads)
     output: Output | None = declared.schema.output if declared.schema else None
     note = None
     if output is None:
         answers = raw_answers(loaded, encoder, rows)
-        output, note = infer_output(answers, task=declared.task, label=label, threshold=declared.threshold)
+        output, note = infer_output(
+            answers, task=declared.task, label=label, threshold=declared.threshold, targets=declared.targets
+        )
     signature = Signature(inputs=inputs, output=output)
-    check_output(output, task=declared.task, threshold=declared.threshold, label=label)
+    check_output(output, task=declared.task, threshold=declared.threshold, label=label, targets=declared.targets)
     check_answers(signature, declared.preprocessing, loaded, rows)
     notes = (*stored.notes, *([note] if note else []))
     return _Tried(stored, signature, example_of(inputs, sample), notes)
@@ -150,6 +170,7 @@ def _write(registry: Registry, version: Version, tried: _Tried, declared: Declar
         version=str(version),
         format=tried.model.format,
         signature=tried.signature,
+        heads=declared.heads,
         files=describe(files),
         example=tried.example,
         metrics=metrics,
@@ -160,9 +181,9 @@ def _write(registry: Registry, version: Version, tried: _Tried, declared: Declar
     return Published(version, manifest, card, tried.notes)
 
 
-def _load(stored: ModelFile) -> Model:
+def _load(stored: ModelFile, heads: tuple[str, ...]) -> Model:
     try:
-        return load_model(stored.path, stored.format)
+        return load_model(stored.path, stored.format, heads=heads)
     except InferenceError as error:
         raise PublishError(f"the model cannot be loaded as it will be served: {error}") from error
 
@@ -174,7 +195,3 @@ def _label(frame: pd.DataFrame, name: str | None) -> pd.Series | None:
         columns = ", ".join(map(str, frame.columns[:20]))
         raise PublishError(f"the reference has no label column {name!r}", f"its columns are {columns}")
     return frame[name]
-
-
-def _not_features(declared: Declared) -> tuple[str, ...]:
-    return () if declared.label is None else (declared.label,)

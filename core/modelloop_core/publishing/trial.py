@@ -72,9 +72,11 @@ def raw_answers(model: Model, encoder: Encoder, rows: Float64s) -> Floats:
 
 
 def infer_output(
-    answers: Floats, *, task: Task | None, label: pd.Series | None, threshold: float | None
+    answers: Floats, *, task: Task | None, label: pd.Series | None, threshold: float | None, targets: tuple[str, ...]
 ) -> tuple[Output, str | None]:
     """The output that fits the answers, with a note when it had to be guessed; raises PublishError."""
+    if targets or (task is Task.REGRESSION and answers.ndim == 2):
+        return _several(answers, targets), None
     if task is Task.MULTICLASS or (task is None and answers.ndim == 2):
         return MulticlassOutput(classes=_classes(answers, label)), None
     if task is None and label is not None:
@@ -104,6 +106,14 @@ def check_answers(signature: Signature, preprocessing: Preprocessing, model: Mod
             f"the model answers a row alone with {alone[0]!r} and in a batch with {together[0]!r}",
             "put it into evaluation mode (model.eval()) before it is saved",
         )
+
+
+def _several(answers: Floats, targets: tuple[str, ...]) -> RegressionOutput:
+    count = answers.shape[1] if answers.ndim == 2 else 1
+    if count != len(targets):
+        named = f"{len(targets)} targets were named: {', '.join(targets)}" if targets else "they have no names"
+        raise PublishError(f"the model gives {count} value(s) a row, and {named}", "name each of them (--target NAME)")
+    return RegressionOutput(names=targets)
 
 
 def _classes(answers: Floats, label: pd.Series | None) -> tuple[str, ...]:

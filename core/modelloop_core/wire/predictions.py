@@ -41,9 +41,9 @@ class PredictRequest(_Shape):
 
 
 class PredictAnswer(_Shape):
-    """One prediction: a probability, a label (then with `probabilities`), or a value."""
+    """One prediction: a probability, a label (then with `probabilities`), a value, or several by name."""
 
-    prediction: float | str
+    prediction: float | str | dict[str, float]
     probabilities: dict[str, float] | None = None
     model_version: str
     request_id: str
@@ -52,7 +52,7 @@ class PredictAnswer(_Shape):
 class PredictManyAnswer(_Shape):
     """One prediction for each instance, in order."""
 
-    predictions: list[float] | list[str]
+    predictions: list[float] | list[str] | list[dict[str, float]]
     probabilities: list[dict[str, float]] | None = None
     model_version: str
     request_id: str

@@ -95,7 +95,7 @@ def _output(version: LoadedVersion) -> str:
             return f"The probability of the positive class; from {threshold:g} on it counts as positive."
         case MulticlassOutput(classes=classes):
             return f"The likeliest label, and a probability for each of {', '.join(classes)}."
-        case RegressionOutput():
-            return "A value."
+        case RegressionOutput(names=names):
+            return f"A value for each of {', '.join(names)}, by name." if names else "A value."
         case _:
             assert_never(output)

@@ -72,7 +72,13 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
             "TaskMismatch", f"version {manifest.version} answers {signature.task}, but the task is {settings.task}"
         )
     preprocessing = _preprocessing(folder, manifest)
-    model = load_model(folder / manifest.model_file, manifest.format, device=settings.device, threads=settings.threads)
+    model = load_model(
+        folder / manifest.model_file,
+        manifest.format,
+        heads=manifest.heads,
+        device=settings.device,
+        threads=settings.threads,
+    )
     try:
         scorer = Scorer(signature, preprocessing, model)
     except PreprocessingError as error:

@@ -68,9 +68,22 @@ def test_the_output_is_what_callers_read() -> None:
     outputs = (
         BinaryOutput(),
         RegressionOutput(),
+        RegressionOutput(names=("x", "y")),
+        RegressionOutput(names=("y", "x")),
         MulticlassOutput(classes=("x", "y")),
         MulticlassOutput(classes=("y", "x")),
     )
     signatures = [Signature(inputs=(number(),), output=output) for output in outputs]
     for one in signatures:
         assert [one.accepts_callers_of(other) for other in signatures] == [one is other for other in signatures]
+
+
+def test_a_single_value_is_written_as_before_there_were_several() -> None:
+    assert RegressionOutput().model_dump(mode="json") == {"task": "regression"}
+    assert RegressionOutput(names=("x", "y")).model_dump(mode="json") == {"task": "regression", "names": ["x", "y"]}
+
+
+@pytest.mark.parametrize("names", [("x",), ("x", "x")], ids=["one name", "a name twice"])
+def test_names_tell_values_apart(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="name"):
+        RegressionOutput(names=names)

@@ -263,6 +263,7 @@ class Answers:
 
 
 ABC = MulticlassOutput(classes=("a", "b", "c"))
+PAIR = RegressionOutput(names=("mean", "largest"))
 
 
 def _scored(answer: object, output: Output) -> list[object]:
@@ -279,6 +280,7 @@ def _scored(answer: object, output: Output) -> list[object]:
         pytest.param([0.0, 1.0], BinaryOutput(), id="probabilities at the ends"),
         pytest.param([-5.0, 1e30], RegressionOutput(), id="any finite value"),
         pytest.param([[0.2, 0.3, 0.5], [0.0, 0.5, 0.5009]], ABC, id="a sum within 1e-3"),
+        pytest.param([[-5.0, 1e30], [2.0, 0.0]], PAIR, id="any finite values"),
     ],
 )
 def test_an_allowed_answer_passes(answer: list[object], output: Output) -> None:
@@ -300,6 +302,9 @@ def test_an_allowed_answer_passes(answer: list[object], output: Output) -> None:
         pytest.param([[0.2, 0.3, 0.502]] * 2, ABC, "sum to 1.002", id="a sum beyond 1e-3"),
         pytest.param([[-0.1, 0.6, 0.5]] * 2, ABC, "softmax", id="a negative probability"),
         pytest.param([[1.0, 2.0]] * 2, RegressionOutput(), "one value a row", id="two values for one"),
+        pytest.param([1.0, 2.0], PAIR, "names 2 values a row: mean, largest", id="one value for two"),
+        pytest.param([[1.0, 2.0, 3.0]] * 2, PAIR, "3 values a row, the signature names 2", id="three values for two"),
+        pytest.param([[1.0, np.nan]] * 2, PAIR, "row 0, which is not finite", id="one of two values not a number"),
     ],
 )
 def test_an_answer_that_the_signature_excludes_is_an_error(answer: list[object], output: Output, message: str) -> None:
@@ -317,14 +322,65 @@ def test_an_answer_for_fewer_rows_is_an_error(tmp_path: Path) -> None:
         model.predict(ROWS)
 
 
-def test_an_answer_of_several_tensors_is_an_error(tmp_path: Path) -> None:
-    class Pair(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return x, x
+MEANS, LARGEST = [0.0, 3.0, 0.0], [0.0, 4.0, 1.0]
+_BOTH = np.column_stack([MEANS, LARGEST])
 
-    model = load_model(model_files.torchscript(Pair(), tmp_path / "model.ts.pt"), TORCHSCRIPT)
-    with pytest.raises(BadOutput, match="answered with a tuple"):
-        model.predict(ROWS)
+
+def _with_heads(folder: Path, model_format: ModelFormat, model: torch.nn.Module) -> Path:
+    path = folder / model_format.value
+    match model_format:
+        case ModelFormat.ONNX:
+            return model_files.onnx_heads(path, 2)
+        case ModelFormat.TORCHSCRIPT:
+            return model_files.torchscript(model, path)
+        case _:
+            return model_files.exported(model, path, 2, max=4)
+
+
+@pytest.mark.parametrize(
+    ("model_format", "model", "names"),
+    [
+        pytest.param(ONNX, model_files.Heads(), ("mean", "largest"), id="ONNX by name"),
+        pytest.param(TORCHSCRIPT, model_files.Heads(), ("0", "1"), id="TorchScript by position"),
+        pytest.param(TORCHSCRIPT, model_files.NamedHeads(), ("mean", "largest"), id="TorchScript by key"),
+        pytest.param(PT2, model_files.Heads(), ("0", "1"), id="exported by position"),
+        pytest.param(PT2, model_files.NamedHeads(), ("mean", "largest"), id="exported by key"),
+    ],
+)
+def test_the_heads_that_are_named_answer_side_by_side(
+    tmp_path: Path, model_format: ModelFormat, model: torch.nn.Module, names: tuple[str, str]
+) -> None:
+    path = _with_heads(tmp_path, model_format, model)
+    mean, largest = names
+    assert load_model(path, model_format, heads=[mean]).predict(ROWS) == pytest.approx(MEANS)
+    assert load_model(path, model_format, heads=[largest]).predict(ROWS) == pytest.approx(LARGEST)
+    both = load_model(path, model_format, heads=[mean, largest])
+    # Six rows: more than the exported program takes at once.
+    assert both.predict(np.tile(ROWS, (2, 1))) == pytest.approx(np.tile(_BOTH, (2, 1)))
+    assert load_model(path, model_format, heads=[largest, mean]).predict(ROWS) == pytest.approx(_BOTH[:, ::-1])
+
+
+@pytest.mark.parametrize("heads", [(), ("neither",), ("which",)], ids=["none named", "no such head", "no float"])
+def test_an_onnx_head_is_never_left_out_in_silence(tmp_path: Path, heads: tuple[str, ...]) -> None:
+    with pytest.raises(ModelUnreadable, match=r"gives \(mean: .*, largest: .*, which: .*\)"):
+        load_model(model_files.onnx_heads(tmp_path / "model.onnx", 2), ONNX, heads=heads)
+
+
+@pytest.mark.parametrize("model_format", [TORCHSCRIPT, PT2])
+@pytest.mark.parametrize(
+    ("model", "heads", "told"),
+    [
+        (model_files.Heads(), (), r"a tuple of 2 \(0: Tensor, 1: Tensor\); choose"),
+        (model_files.NamedHeads(), (), r"a dict of 2 \(mean: Tensor, largest: Tensor\); choose"),
+        (model_files.Heads(), ("2",), "'2' is no tensor among them"),
+    ],
+    ids=["a pair", "a dict", "no such position"],
+)
+def test_a_torch_head_is_never_left_out_in_silence(
+    tmp_path: Path, model_format: ModelFormat, model: torch.nn.Module, heads: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(BadOutput, match=told):
+        load_model(_with_heads(tmp_path, model_format, model), model_format, heads=heads).predict(ROWS)
 
 
 def test_no_rows_are_scored_without_the_model() -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from modelloop_core.card import CARD_NAME, InvalidCard, ModelCard
-from modelloop_core.feature_schema import CategoricalFeature, MulticlassOutput, NumericFeature, Task
+from modelloop_core.feature_schema import CategoricalFeature, MulticlassOutput, NumericFeature, RegressionOutput, Task
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.preprocessing import Encode, Impute, Preprocessing
 from modelloop_core.publishing import PublishError, Schema, parse_preprocessing, parse_schema, publish, read_frame
@@ -26,12 +26,15 @@ from modelloop_core.storage.port import InvalidKey
 from modelloop_core.versions import Version
 from support.memory_store import MemoryStore
 from support.model_files import (
+    Heads,
     Logistic,
     Mean,
+    MeanAndLargest,
     NaNAboveHundred,
     ThreeClasses,
     exported,
     onnx_constant_nan,
+    onnx_heads,
     onnx_logistic,
     state_dict,
     torchscript,
@@ -445,6 +448,51 @@ def test_what_is_declared_is_obeyed_or_refused(
     frame = FRAME.assign(town=list("pqrs"))[columns]
     with pytest.raises(PublishError, match=re.escape(told)):
         publish(give(), frame, registry=registry, **given)
+    assert registry.versions() == ()
+
+
+TARGETS = FRAME.assign(mean=1.0, largest=2.0)[["a", "b", "mean", "largest"]]
+
+
+def test_a_regression_of_several_values_takes_their_names(registry: Registry) -> None:
+    published = publish(MeanAndLargest(), TARGETS, registry=registry, targets=["mean", "largest"])
+    assert published.manifest.signature.output == RegressionOutput(names=("mean", "largest"))
+    assert published.manifest.signature.feature_names == ("a", "b")
+    turned = publish(MeanAndLargest(), TARGETS, registry=registry, targets=["largest", "mean"])
+    assert str(turned.version) == "2.0.0"
+
+
+def test_the_heads_that_are_served_are_written_down(registry: Registry, tmp_path: Path) -> None:
+    model, frame = onnx_heads(tmp_path / "m.onnx", 2), FRAME[["a", "b"]]
+    both = publish(model, frame, registry=registry, heads=["mean", "largest"], targets=["mean", "largest"])
+    assert registry.manifest(both.version).heads == ("mean", "largest")
+    one = publish(model, frame, registry=registry, heads=["largest"], task="regression")
+    assert one.manifest.signature.output == RegressionOutput()
+    assert publish(Mean(), frame, registry=registry).manifest.model_dump().get("heads") is None
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "told"),
+    [
+        (MeanAndLargest, {"task": "regression"}, "gives 2 value(s) a row, and they have no names"),
+        (MeanAndLargest, {"targets": ["a", "b", "c"]}, "and 3 targets were named: a, b, c"),
+        (Mean, {"targets": ["mean", "largest"]}, "gives 1 value(s) a row, and 2 targets were named"),
+        (MeanAndLargest, {"targets": ["mean"]}, "the targets are 'mean'"),
+        (MeanAndLargest, {"targets": ["mean", "mean"]}, "the targets are 'mean', 'mean'"),
+        (MeanAndLargest, {"targets": ["mean", "largest"], "task": "binary"}, "but the task is binary"),
+        (MeanAndLargest, {"targets": ["mean", "largest"], "label": "mean"}, "both a label ('mean') and targets"),
+        (MeanAndLargest, {"targets": "mean"}, "targets is the text 'mean'"),
+        (Heads, {}, "answered with a tuple of 2"),
+        (Mean, {"heads": ["1"]}, "'1' is no tensor among them"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else None,
+)
+def test_values_and_heads_are_named_each_or_refused(
+    registry: Registry, model: Any, given: dict[str, Any], told: str
+) -> None:
+    frame = TARGETS if "targets" in given else FRAME[["a", "b"]]
+    with pytest.raises(PublishError, match=re.escape(told)):
+        publish(model(), frame, registry=registry, **given)
     assert registry.versions() == ()
 
 

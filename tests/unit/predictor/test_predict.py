@@ -7,7 +7,7 @@ import pytest
 
 from support import model_files
 from support.predictor_inside import Predictor, Start
-from support.published import A_VALUE, THREE_CLASSES
+from support.published import A_VALUE, THREE_CLASSES, TWO_VALUES
 
 PERSON: dict[str, Any] = {"age": 31, "income": 2500, "member": True, "region": "north", "device": "phone"}
 SCORE = 1 / (1 + math.exp(-(-0.9 + 2.5 + 1 + 1 + 1) / 8))
@@ -64,6 +64,15 @@ def test_classes_come_as_label_and_probabilities(started: Start) -> None:
 
 def test_a_regression_answers_its_value(started: Start) -> None:
     assert started(model_files.Mean(), A_VALUE).predict({"features": [100, -300]}).json()["prediction"] == -100.0
+
+
+def test_a_regression_of_several_values_answers_them_by_name(started: Start) -> None:
+    predictor = started(model_files.MeanAndLargest(), TWO_VALUES)
+    assert predictor.predict({"features": [1, 3]}).json()["prediction"] == {"mean": 2.0, "largest": 3.0}
+    many = predictor.predict({"instances": [[1, 3], [-5, 1]]}).json()
+    assert many["predictions"] == [{"mean": 2.0, "largest": 3.0}, {"mean": -2.0, "largest": 1.0}]
+    assert set(many) == {"predictions", "model_version", "request_id"}
+    assert "A value for each of mean, largest" in predictor.ask("GET", "/docs").text
 
 
 @pytest.mark.parametrize(

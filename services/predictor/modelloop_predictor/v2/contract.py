@@ -17,6 +17,7 @@ from modelloop_core.feature_schema import (
     Output,
     RegressionOutput,
     Signature,
+    output_columns,
 )
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
@@ -122,13 +123,15 @@ class Contract:
         return None if entity is None else str(entity)
 
     def output(self, name: str, scores: Float64s) -> Tensor:
-        """The output tensor `name` of checked predictions, [rows] or [rows, classes]."""
+        """The output tensor `name` of checked predictions, [rows] or [rows, values]."""
         if name == PROBABILITIES:
             return Tensor(name, "FP64", scores.shape, scores.reshape(-1))
         if isinstance(self._output, MulticlassOutput):
             classes = self._output.classes
             labels = [classes[index] for index in np.argmax(scores, axis=1).tolist()]
             return Tensor(name, TEXT, (len(labels),), labels)
+        if columns := output_columns(self._output):
+            return Tensor(name, "FP64", (len(scores),), np.ascontiguousarray(scores[:, columns.index(name)]))
         return Tensor(name, "FP64", scores.shape, scores)
 
 
@@ -144,8 +147,10 @@ def inputs_of(signature: Signature) -> tuple[TensorSpec, ...]:
 def outputs_of(output: Output) -> tuple[TensorSpec, ...]:
     """The tensors of an answer."""
     match output:
-        case BinaryOutput() | RegressionOutput():
+        case BinaryOutput() | RegressionOutput(names=()):
             return (TensorSpec(PREDICTION, "FP64", (-1,)),)
+        case RegressionOutput(names=names):
+            return tuple(TensorSpec(name, "FP64", (-1,)) for name in names)
         case MulticlassOutput(classes=classes):
             label = TensorSpec(PREDICTION, TEXT, (-1,))
             return label, TensorSpec(PROBABILITIES, "FP64", (-1, len(classes)))

@@ -16,7 +16,7 @@ from modelloop_predictor.v2.tensors import from_bytes
 from support import model_files
 from support.open_inference import INFER, elements, infer, infer_binary, person, refusal, tensor
 from support.predictor_inside import Predictor, Start
-from support.published import THREE_CLASSES
+from support.published import THREE_CLASSES, TWO_VALUES
 
 FEATURES: dict[str, Any] = {"name": "features", "datatype": "FP32", "shape": [2, 2]}
 DATA = np.array([[1, 2], [3, 4]], "<f4").tobytes()
@@ -88,6 +88,19 @@ def test_an_output_says_for_itself_how_it_comes(started: Start) -> None:
     answer = infer(predictor, JSON_INPUTS, outputs=outputs, parameters={"binary_data_output": True})
     found = _binary_outputs(answer)
     assert found == {"probabilities": b"", "prediction": elements(b"green", b"green")}
+
+
+def test_each_of_several_values_is_a_tensor_of_its_name(started: Start) -> None:
+    predictor = started(model_files.MeanAndLargest(), TWO_VALUES)
+    described = predictor.ask("GET", "/v2/models/model").json()["outputs"]
+    assert described == [{"name": name, "datatype": "FP64", "shape": [-1]} for name in ("mean", "largest")]
+    answered = infer(predictor, JSON_INPUTS).json()["outputs"]
+    assert [(output["name"], output["shape"], output["data"]) for output in answered] == [
+        ("mean", [2], [1.5, 3.5]),
+        ("largest", [2], [2.0, 4.0]),
+    ]
+    wanted = infer(predictor, JSON_INPUTS, outputs=[{"name": "largest", "parameters": {"binary_data": True}}])
+    assert _binary_outputs(wanted) == {"largest": np.array([2.0, 4.0]).tobytes()}
 
 
 def test_numbers_are_read_where_they_lie() -> None:
