@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelloop_core.publishing import Published, PublishError, publish
+    from modelloop_core.publishing import Published, PublishError, from_mlflow, publish
 
-__all__ = ["PublishError", "Published", "publish"]
+__all__ = ["PublishError", "Published", "from_mlflow", "publish"]
 
 
 def __getattr__(name: str) -> Any:

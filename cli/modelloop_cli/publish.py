@@ -29,11 +29,22 @@ def _file(explanation: str) -> Any:
 
 
 def publish(
-    model: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .pt2, TorchScript or ONNX file.")],
     registry: RegistryOption,
+    model: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A .pt2, TorchScript or ONNX file.")
+    ] = None,
+    from_mlflow: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, metavar="FOLDER", help="Instead of MODEL: a model saved by MLflow."),
+    ] = None,
     reference: Annotated[
-        Path, typer.Option(exists=True, help="Parquet: rows that show what callers send, and perhaps the label.")
-    ],
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="Parquet: rows that show what callers send, and perhaps the label. Needed, but for a model saved by "
+            "MLflow with an input example.",
+        ),
+    ] = None,
     schema: Annotated[Path | None, _file("YAML with inputs (and output); absent means inferred.")] = None,
     preprocessing: Annotated[Path | None, _file("YAML with the steps of each feature.")] = None,
     version: NewVersionOption = None,
@@ -56,12 +67,16 @@ def publish(
 ) -> None:
     """Check a model on rows of a reference and write it as a new version."""
     metrics = _metrics(metric or [])
+    if (model is None) == (from_mlflow is None):
+        raise typer.BadParameter("give a model file, or --from-mlflow with a folder; one of the two")
+    if reference is None and model is not None:
+        raise typer.BadParameter("a model file needs one; give rows that the model takes", param_hint="--reference")
     # Late: this loads pandas, which no other command needs.
-    from modelloop_core.publishing import publish_model, read_frame
+    from modelloop_core import publishing
 
-    published = publish_model(
-        model,
-        read_frame(reference),
+    published = publishing.publish_model(
+        publishing.from_mlflow(from_mlflow) if from_mlflow else model,
+        publishing.read_frame(reference) if reference else None,
         open_registry(registry, endpoint, region, ca_file),
         declared=_declared(
             schema,

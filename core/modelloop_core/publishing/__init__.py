@@ -12,8 +12,10 @@ from modelloop_core.card import CardNotes
 from modelloop_core.feature_schema import Signature, Task
 from modelloop_core.manifest import Lineage
 from modelloop_core.preprocessing import Preprocessing
+from modelloop_core.publishing.contract import About, Declared
 from modelloop_core.publishing.errors import PublishError
-from modelloop_core.publishing.publish import About, Declared, Published, publish_model
+from modelloop_core.publishing.mlflow_folder import MlflowModel, from_mlflow
+from modelloop_core.publishing.publish import Published, publish_model
 from modelloop_core.publishing.schema import Schema, parse_preprocessing, parse_schema
 from modelloop_core.registry import Registry
 from modelloop_core.storage.open import open_store
@@ -22,9 +24,11 @@ from modelloop_core.versions import Version
 __all__ = [
     "About",
     "Declared",
+    "MlflowModel",
     "PublishError",
     "Published",
     "Schema",
+    "from_mlflow",
     "name_in",
     "parse_preprocessing",
     "parse_schema",
@@ -36,7 +40,7 @@ __all__ = [
 
 def publish(
     model: Any,
-    frame: pd.DataFrame | Mapping[str, Any] | str | Path,
+    frame: pd.DataFrame | Mapping[str, Any] | str | Path | None,
     *,
     registry: Registry | str,
     schema: Schema | Signature | None = None,
@@ -56,10 +60,11 @@ def publish(
 
     That is PublishError, RegistryError or StoreError, InvalidCard for `card` and InvalidVersion for `version`.
 
-    `model` is a torch module, an exported or scripted program, or the path of a .pt2, TorchScript or ONNX file; it
-    takes float32 [rows, columns], one column for each feature after `preprocessing`, and answers [rows] or
-    [rows, values]. Where it gives several outputs, `heads` says which make the answer; `targets` names the values of a
-    regression that has several. `frame` (or the path of a Parquet file) shows what callers send; without a `schema` its
+    `model` is a torch module, an exported or scripted program, the path of a .pt2, TorchScript or ONNX file, or what
+    `from_mlflow(folder)` gives, for which `frame` may be None if MLflow saved an input example with it; it takes
+    float32 [rows, columns], one column for each feature after `preprocessing`, and answers [rows] or [rows, values].
+    Where it gives several outputs, `heads` says which make the answer; `targets` names the values of a regression that
+    has several. `frame` (or the path of a Parquet file) shows what callers send; without a `schema` its
     columns are the features, but for `label` and `targets`. `card` fills the model card: model_id, training_date,
     training_data, intended_use, limitations, owner.
     """
@@ -77,7 +82,7 @@ def publish(
     about = About(notes=CardNotes.from_fields(card), metrics=metrics or {}, lineage=lineage or Lineage(), reason=reason)
     return publish_model(
         model,
-        read_frame(frame),
+        None if frame is None else read_frame(frame),
         Registry(open_store(registry)) if isinstance(registry, str) else registry,
         declared=declared,
         about=about,

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from modelloop_core.card import CARD_NAME, CardNotes, ModelCard
-from modelloop_core.feature_schema import Output, Signature, Task
-from modelloop_core.history import Identity
+from modelloop_core.card import CARD_NAME, ModelCard
+from modelloop_core.feature_schema import Output, Signature
 from modelloop_core.inference import InferenceError, Model, load_model
-from modelloop_core.manifest import Lineage, Manifest
-from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing
+from modelloop_core.manifest import Manifest
+from modelloop_core.preprocessing import PREPROCESSING_NAME
 from modelloop_core.publishing.agreement import (
     check_output,
     check_schema,
@@ -23,10 +21,13 @@ from modelloop_core.publishing.agreement import (
     check_threshold,
     finite_metrics,
 )
+from modelloop_core.publishing.contract import About, Declared
 from modelloop_core.publishing.errors import PublishError
+from modelloop_core.publishing.mlflow_folder import MlflowModel
+from modelloop_core.publishing.mlflow_import import join
 from modelloop_core.publishing.models import ModelFile, store_model
 from modelloop_core.publishing.numbering import Numbering
-from modelloop_core.publishing.schema import Schema, infer_inputs
+from modelloop_core.publishing.schema import infer_inputs
 from modelloop_core.publishing.trial import (
     check_answers,
     encoder_of,
@@ -43,40 +44,6 @@ _RACES = 10
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What the caller says about the model's contract; whatever is None or empty is inferred from the reference.
-
-    `targets` names the values of a regression that has several: columns of the reference with these names are no
-    features. `heads` names which of a program's several outputs make the answer.
-    """
-
-    schema: Schema | None = None
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    task: Task | None = None
-    label: str | None = None
-    threshold: float | None = None
-    targets: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ()
-
-    @property
-    def not_features(self) -> tuple[str, ...]:
-        """Columns of the reference that are predicted, not given."""
-        return self.targets if self.label is None else (self.label, *self.targets)
-
-
-@dataclass(frozen=True)
-class About:
-    """What goes with a version besides the model: card, metrics, where it came from, and more files by name."""
-
-    notes: CardNotes = field(default_factory=CardNotes)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    lineage: Lineage = field(default_factory=Lineage)
-    reason: str = ""
-    identity: Identity = field(default_factory=Identity)
-    files: Mapping[str, bytes | Path] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Published:
     """The version that now exists; `notes` say what was decided on the caller's behalf."""
 
@@ -84,6 +51,17 @@ class Published:
     manifest: Manifest
     card: ModelCard
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is to become a version, complete as far as the caller and an MLmodel can say."""
+
+    model: Any
+    frame: pd.DataFrame
+    declared: Declared
+    about: About
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +76,7 @@ class _Tried:
 
 def publish_model(
     model: Any,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | None,
     registry: Registry,
     *,
     declared: Declared | None = None,
@@ -107,30 +85,43 @@ def publish_model(
 ) -> Published:
     """Make `model` a new version of `registry`, tried on rows of `frame`; nothing is written unless it answers.
 
-    Without `version` the next number is taken: a minor when callers of the newest version are served as before, else a
-    major. Raises PublishError, RegistryError (VersionTaken for a number that was given) and StoreError.
+    Only an MlflowModel, which may have an example, can do without a `frame`. Without `version` the next number is
+    taken: a minor when callers of the newest version are served as before, else a major. Raises PublishError,
+    RegistryError (VersionTaken for a number that was given) and StoreError.
     """
     declared, about = declared or Declared(), about or About()
     finite_metrics(about.metrics)
     check_threshold(declared.threshold)
     check_targets(declared.targets, declared.task, declared.label)
     check_schema(declared.schema, declared.not_features)
+    source = _source(model, frame, declared, about)
     with tempfile.TemporaryDirectory(prefix="modelloop-publish-") as folder:
-        tried = _try(model, frame, declared, Path(folder))
+        tried = _try(source, Path(folder))
         numbering = Numbering.read(registry, tried.signature)
         if version is not None:
             numbering.check(version)
-            return _write(registry, version, tried, declared, about)
+            return _write(registry, version, tried, source)
         for _ in range(_RACES):
             version = numbering.next()
             try:
-                return _write(registry, version, tried, declared, about)
+                return _write(registry, version, tried, source)
             except VersionTaken:
                 numbering = Numbering.read(registry, tried.signature).beyond(version)
     raise PublishError(f"{_RACES} numbers in a row were taken by other writers", "try again later")
 
 
-def _try(model: Any, frame: pd.DataFrame, declared: Declared, folder: Path) -> _Tried:
+def _source(model: Any, frame: pd.DataFrame | None, declared: Declared, about: About) -> _Source:
+    if isinstance(model, MlflowModel):
+        imported = join(model, frame, declared)
+        about = about if about.reason else replace(about, reason=model.origin)
+        return _Source(model.path, imported.frame, imported.declared, about, imported.notes)
+    if frame is None:
+        raise PublishError("there is no reference", "give rows that the model takes")
+    return _Source(model, frame, declared, about)
+
+
+def _try(source: _Source, folder: Path) -> _Tried:
+    model, frame, declared = source.model, source.frame, source.declared
     label = _label(frame, declared.label)
     inputs = declared.schema.inputs if declared.schema else infer_inputs(frame, declared.not_features)
     encoder = encoder_of(inputs, declared.preprocessing)
@@ -147,11 +138,12 @@ def _try(model: Any, frame: pd.DataFrame, declared: Declared, folder: Path) -> _
     signature = Signature(inputs=inputs, output=output)
     check_output(output, task=declared.task, threshold=declared.threshold, label=label, targets=declared.targets)
     check_answers(signature, declared.preprocessing, loaded, rows)
-    notes = (*stored.notes, *([note] if note else []))
+    notes = (*source.notes, *stored.notes, *([note] if note else []))
     return _Tried(stored, signature, example_of(inputs, sample), notes)
 
 
-def _write(registry: Registry, version: Version, tried: _Tried, declared: Declared, about: About) -> Published:
+def _write(registry: Registry, version: Version, tried: _Tried, source: _Source) -> Published:
+    declared, about = source.declared, source.about
     metrics = finite_metrics(about.metrics)
     card = ModelCard.of(
         about.notes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_publishing_takes_what_a_person_declares(shell: Shell) -> None:
     assert manifest["metrics"] == {"auc": 0.9}
     card = json.loads(shell("card", "-r", "churn", "-o", "json").stdout)
     assert (card["owner"], card["training_data"], card["model_id"]) == ("me", "survey of 2015", "churn")
+
+
+def test_what_the_documentation_shows_of_mlflow_is_true(shell: Shell) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    _, _, section = page.partition("## A model saved by MLflow")
+    program, console = re.findall(r"```(?:python|console)\n(.*?)```", section, re.DOTALL)[:2]
+    exec(compile(program, "docs/cli.md", "exec"), {})  # noqa: S102 - it is our own page
+    command, _, shown = console.partition("\n")
+    done = shell(*command.removeprefix("$ modelloop ").split())
+    assert done.exit_code == 0, done.output
+    assert done.stdout == shown
 
 
 def test_versions_show_their_state_and_where_they_are_live(shell: Shell) -> None:
@@ -186,6 +198,9 @@ def test_a_refusal_comes_as_json_where_json_was_asked(shell: Shell) -> None:
         (("refresh", "mlmodels/churn"), "'mlmodels/churn' is no name"),
         ((*PUBLISH, "--task", "guessing"), "guessing"),
         (("publish", "absent.onnx", *PUBLISH[2:]), "does not exist"),
+        (("publish", *PUBLISH[2:]), "give a model file, or --from-mlflow"),
+        ((*PUBLISH, "--from-mlflow", "."), "one of the two"),
+        ((*PUBLISH[:4], "--label", "left"), "give rows that the model takes"),
         (("versions", "-r", "churn", "-o", "yaml"), "yaml"),
         (("sing",), "No such command"),
     ],
