@@ -14,9 +14,18 @@ TARGETS = (ROOT / "crds/mlmodels.yaml", ROOT / "charts/modelloop-crds/templates/
 HEADER = "# Generated from core/modelloop_core/api by `make crds`; edits are lost.\n"
 
 
+class _Plain(yaml.SafeDumper):
+    """Says a type in full wherever it stands: references within the file would be hard to read."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 def main() -> int:
     """Write the files, or with --check report which of them differ."""
-    text = HEADER + yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=120, allow_unicode=True)
+    text = HEADER + yaml.dump(
+        custom_resource_definition(), Dumper=_Plain, sort_keys=False, width=120, allow_unicode=True
+    )
     stale = [path for path in TARGETS if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         for path in stale:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 from typing import Any
 
 import pytest
 import yaml
 
 from cluster.control_plane import ROOT, ControlPlane
+from cluster.wrong_pods import REFUSED_OF_A_POD, wrong
+from fakes.every_field import FULL_POD
 
 MINIMAL: dict[str, Any] = {
     "apiVersion": "modelloop.dev/v1alpha1",
@@ -21,11 +24,6 @@ EDGE = {"parentRefs": [{"name": "edge"}]}
 EDGE_LISTENER = {"name": "edge", "sectionName": "https"}
 SCRATCH = {"name": "a", "source": {"emptyDir": {}}}
 MANY = {f"k{number}": "v" for number in range(33)}
-
-
-def wrong(path: str, value: Any, field: str, told: str, *, id: str) -> Any:  # noqa: A002 - pytest's own word
-    """A row: put `value` at `path`, and expect an error that names `field` and says `told`."""
-    return pytest.param(path, value, field, told, id=id)
 
 
 REFUSED = [
@@ -254,7 +252,7 @@ REFUSED = [
         "spec.serving.pod.env",
         [{"name": "A", "valueFrom": {}}],
         "spec.serving.pod.env[0].valueFrom",
-        "at least 1",
+        "give exactly one of secretKeyRef, configMapKeyRef, fieldRef, resourceFieldRef",
         id="a variable from nowhere",
     ),
     *(
@@ -288,14 +286,14 @@ REFUSED = [
         "spec.serving.pod.volumes",
         [{"name": "a", "mountPath": "/a", "source": {"emptyDir": {}, "secret": {"secretName": "x"}}}],
         "spec.serving.pod.volumes[0].source",
-        "at most 1 item",
+        "give exactly one of configMap, secret, persistentVolumeClaim, emptyDir, ephemeral, csi, projected",
         id="a volume of two sources",
     ),
     wrong(
         "spec.serving.pod.volumes",
         [{"name": "a", "mountPath": "/a", "source": {}}],
         "spec.serving.pod.volumes[0].source",
-        "at least 1",
+        "give exactly one of configMap",
         id="a volume without a source",
     ),
     wrong(
@@ -448,7 +446,7 @@ def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Any:
     return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(body))
 
 
-@pytest.mark.parametrize(("path", "value", "field", "told"), REFUSED)
+@pytest.mark.parametrize(("path", "value", "field", "told"), [*REFUSED, *REFUSED_OF_A_POD])
 def test_refused_with_field_and_reason(
     control_plane: ControlPlane, path: str, value: Any, field: str, told: str
 ) -> None:
@@ -456,6 +454,14 @@ def test_refused_with_field_and_reason(
     assert answer.code != 0, "it was accepted"
     assert field in answer.err
     assert told in answer.err
+
+
+def test_everything_that_a_pod_may_have_is_taken_as_it_is_written(control_plane: ControlPlane) -> None:
+    answer = dry_run(control_plane, changed("spec.serving.pod", FULL_POD))
+    assert answer.code == 0, answer.err
+    taken = json.loads(answer.out)["spec"]["serving"]["pod"]
+    volumes = [{"readOnly": True, **volume} for volume in FULL_POD["volumes"]]
+    assert {key: taken[key] for key in FULL_POD} == {**FULL_POD, "volumes": volumes}
 
 
 def test_nothing_but_the_registry_is_needed_and_defaults_are_filled_in(control_plane: ControlPlane) -> None:
@@ -529,18 +535,24 @@ def test_the_columns_tell_what_is_live_and_what_is_tried(control_plane: ControlP
     assert "http://a.example/predict" in wide
 
 
-def fields(schema: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def fields(known: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every field that a schema knows."""
     found = []
-    for name, part in schema.get("properties", {}).items():
+    for name, part in known.get("properties", {}).items():
         found += [(*path, name), *fields(part.get("items", part), (*path, name))]
     return found
 
 
-def described_fields() -> list[str]:
+@cache
+def schema() -> dict[str, Any]:
+    """The schema of an MLModel as `crds/` has it."""
     crd = yaml.safe_load((ROOT / "crds/mlmodels.yaml").read_text())
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
-    roots = {name: part for name, part in schema.items() if name in ("spec", "status")}
+    found: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+def described_fields() -> list[str]:
+    roots = {name: part for name, part in schema()["properties"].items() if name in ("spec", "status")}
     return [".".join(path) for path in [("spec",), ("status",), *fields({"properties": roots})]]
 
 
@@ -557,8 +569,7 @@ def test_kubectl_explains_every_field(control_plane: ControlPlane) -> None:
 
 @pytest.mark.parametrize("path", described_fields())
 def test_a_field_says_what_it_is(path: str) -> None:
-    schema = yaml.safe_load((ROOT / "crds/mlmodels.yaml").read_text())["spec"]["versions"][0]["schema"]
-    part = schema["openAPIV3Schema"]
+    part = schema()
     for name in path.split("."):
         part = part["properties"][name]
         part = part.get("items", part) if name != path.rpartition(".")[2] else part

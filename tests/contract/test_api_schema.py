@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.control_plane import ROOT, Answer, ControlPlane
+from fakes.every_field import FULL_POD, POD
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.versions import Version
 from modelloop_operator.cluster.commit import to_dict
@@ -97,7 +98,9 @@ TAKEN_BY_BOTH = [
     pytest.param(
         pod(volumes=[{"name": "a", "mountPath": "/a", "readOnly": False, "source": {"emptyDir": {}}}]), id="a volume"
     ),
-    pytest.param(pod(tolerations=[{"operator": "Exists"}], affinity={"podAntiAffinity": {}}), id="what goes through"),
+    pytest.param(pod(tolerations=[{"operator": "Exists"}], affinity={"podAntiAffinity": {}}), id="hardly an affinity"),
+    pytest.param(pod(**FULL_POD), id="everything that a pod may have"),
+    pytest.param(pod(**POD), id="something of each that a pod may have"),
     pytest.param(pod(labels={"a/b": "c"}, annotations={"x": ""}, nodeSelector={"disk": "ssd"}), id="labels"),
     pytest.param(pod(imagePullSecrets=["a.b"], serviceAccountName="sa", priorityClassName="high"), id="names"),
     pytest.param(spec(traffic={"gateway": {**EDGE, "hostnames": ["*.a.example"], "path": "/"}}), id="a gateway"),
@@ -134,6 +137,28 @@ REFUSED_BY_BOTH = [
     pytest.param(serving(entityKey="request_id"), id="an entity key that requests use"),
     pytest.param(serving(resources={"requests": {"cpu": "much"}}), id="an amount in words"),
     pytest.param(pod(env=[{"name": "1A", "value": "x"}]), id="a variable that begins with a digit"),
+    pytest.param(pod(tolerations=[{"key": "a", "operator": "Is"}]), id="an unknown operator"),
+    pytest.param(pod(tolerations=[{"key": "a b"}]), id="a taint with a blank"),
+    pytest.param(pod(env=[{"name": "A", "valueFrom": {}}]), id="a variable from nowhere"),
+    pytest.param(pod(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}]), id="no key"),
+    pytest.param(
+        pod(env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}}]), id="a field of no variable"
+    ),
+    *(
+        pytest.param(pod(volumes=[{"name": "a", "mountPath": "/a", "source": source}]), id=f"a volume of {source}")
+        for source in (
+            {},
+            {"hostPath": {"path": "/"}},
+            {"nfs": {"server": "a", "path": "/"}},
+            {"emptyDir": {}, "secret": {"secretName": "s"}},
+            {"emptyDir": {"sizeLimit": "1e99"}},
+            {"secret": {"name": "s"}},
+        )
+    ),
+    pytest.param(pod(affinity={"nodeAfinity": {}}), id="a misspelt affinity"),
+    pytest.param(
+        pod(affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}), id="pods at no place"
+    ),
     pytest.param(spec(traffic={"gateway": {"parentRefs": []}}), id="no gateway"),
     pytest.param(spec(traffic={"gateway": {**EDGE, "path": "a"}}), id="a path without a slash"),
     pytest.param(spec(traffic={"ingress": {}}), id="an ingress without a host"),

@@ -41,6 +41,114 @@ POD: dict[str, Any] = {
     "serviceAccountName": "own",
     "priorityClassName": "high",
 }
+PODS_OF_A_TEAM: dict[str, Any] = {
+    "labelSelector": {
+        "matchLabels": {"team": "growth"},
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["gold", ""]},
+            {"key": "example.com/old", "operator": "DoesNotExist"},
+        ],
+    },
+    "namespaceSelector": {},
+    "namespaces": ["shop"],
+    "topologyKey": "topology.kubernetes.io/zone",
+    "matchLabelKeys": ["pod-template-hash"],
+    "mismatchLabelKeys": ["shift"],
+}
+NEAR_OR_FAR: dict[str, Any] = {
+    "requiredDuringSchedulingIgnoredDuringExecution": [PODS_OF_A_TEAM, {"topologyKey": "kubernetes.io/hostname"}],
+    "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": PODS_OF_A_TEAM}],
+}
+KEY_FILES = [{"key": "a.b_C-1", "path": "below/a.txt", "mode": 0o440}, {"key": "b", "path": ".b"}]
+POD_FILES = [
+    {"path": "labels", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.labels['example.com/a']"}, "mode": 0},
+    {
+        "path": "memory",
+        "resourceFieldRef": {"containerName": "predictor", "resource": "limits.memory", "divisor": "1Mi"},
+    },
+]
+CLAIM = {
+    "metadata": {"labels": {"team": "growth"}, "annotations": {"example.com/note": "yes"}},
+    "spec": {
+        "accessModes": ["ReadWriteOnce", "ReadOnlyMany"],
+        "storageClassName": "fast",
+        "resources": {"requests": {"storage": "10Gi"}},
+    },
+}
+SOURCES: dict[str, dict[str, Any]] = {
+    "all-of-a-map": {"configMap": {"name": "lists"}},
+    "part-of-a-map": {"configMap": {"name": "a.b", "items": KEY_FILES, "optional": True, "defaultMode": 0o777}},
+    "all-of-a-secret": {"secret": {"secretName": "s"}},
+    "part-of-a-secret": {"secret": {"secretName": "s", "items": KEY_FILES, "optional": False, "defaultMode": 256}},
+    "claim": {"persistentVolumeClaim": {"claimName": "data", "readOnly": True}},
+    "scratch": {"emptyDir": {}},
+    "memory": {"emptyDir": {"medium": "Memory", "sizeLimit": "1.5Gi"}},
+    "ephemeral": {"ephemeral": {"volumeClaimTemplate": CLAIM}},
+    "driver": {
+        "csi": {
+            "driver": "secrets-store.csi.k8s.io",
+            "readOnly": True,
+            "fsType": "ext4",
+            "volumeAttributes": {"secretProviderClass": "vault"},
+            "nodePublishSecretRef": {"name": "vault"},
+        }
+    },
+    "projected": {
+        "projected": {
+            "sources": [
+                {"secret": {"name": "s", "items": [{"key": "a", "path": "s/a"}], "optional": True}},
+                {"configMap": {"name": "c", "items": [{"key": "a", "path": "c/a"}], "optional": True}},
+                {"downwardAPI": {"items": POD_FILES}},
+                {"serviceAccountToken": {"audience": "vault", "expirationSeconds": 600, "path": "token"}},
+            ],
+            "defaultMode": 0o400,
+        }
+    },
+    "pod": {"downwardAPI": {"items": POD_FILES, "defaultMode": 0o444}},
+}
+FULL_POD: dict[str, Any] = {
+    "tolerations": [
+        {"operator": "Exists"},
+        {"key": "gpu", "value": "h100"},
+        {"key": "example.com/gpu", "operator": "Equal", "value": "", "effect": "PreferNoSchedule"},
+        {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30},
+    ],
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [
+                    {
+                        "matchExpressions": [
+                            {"key": "disk", "operator": "In", "values": ["ssd", "nvme"]},
+                            {"key": "old", "operator": "DoesNotExist"},
+                            {"key": "cores", "operator": "Gt", "values": ["15"]},
+                        ]
+                    },
+                    {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["node-1.example"]}]},
+                ]
+            },
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "preference": {"matchExpressions": [{"key": "zone", "operator": "Exists"}]}}
+            ],
+        },
+        "podAffinity": NEAR_OR_FAR,
+        "podAntiAffinity": NEAR_OR_FAR,
+    },
+    "env": [
+        {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s.x", "key": "key", "optional": False}}},
+        {"name": "ABOUT", "valueFrom": {"configMapKeyRef": {"name": "about", "key": ".text", "optional": True}}},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}},
+        {"name": "TEAM", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['example.com/team']"}}},
+        {
+            "name": "CPU",
+            "valueFrom": {
+                "resourceFieldRef": {"containerName": "predictor", "resource": "requests.cpu", "divisor": "1m"}
+            },
+        },
+        {"name": "DISK", "valueFrom": {"resourceFieldRef": {"resource": "limits.ephemeral-storage"}}},
+    ],
+    "volumes": [{"name": name, "mountPath": f"/data/{name}", "source": source} for name, source in SOURCES.items()],
+}
 FULL_REGISTRY = {
     "uri": "s3://models/churn",
     "endpoint": "https://store.example:9000",
@@ -69,6 +177,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "placement-and-additions": {
         "serving": {"pod": POD, "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {}}}
     },
+    "every-source-and-affinity": {"serving": {"pod": FULL_POD}},
     "gateway-by-path": {"traffic": {"gateway": EDGE}},
     "gateway-by-host": {
         "serving": {"timeout": "5s"},

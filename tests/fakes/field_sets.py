@@ -24,7 +24,12 @@ KEYED_LISTS: dict[str, tuple[str, ...]] = {
     "spec.template.spec.topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
     "spec.template.spec.volumes": ("name",),
 }
-ATOMIC_MAPS = frozenset({"selector", "labelSelector", "nodeSelector", "fieldRef", "secretKeyRef", "configMapKeyRef"})
+ATOMIC_MAPS = frozenset(
+    {
+        *("selector", "labelSelector", "nodeSelector", "requiredDuringSchedulingIgnoredDuringExecution"),
+        *("fieldRef", "resourceFieldRef", "secretKeyRef", "configMapKeyRef", "nodePublishSecretRef"),
+    }
+)
 ATOMIC_ITEMS = frozenset({"metadata.ownerReferences", "spec.template.spec.imagePullSecrets"})
 """Lists whose items are found by keys and then belong to one manager as a whole."""
 _SERVER_SIDE = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "name", "namespace")

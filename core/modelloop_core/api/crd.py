@@ -43,6 +43,10 @@ def structural_schema(schema: dict[str, Any], definitions: dict[str, Any]) -> di
             {**only, **{k: v for k, v in schema.items() if k not in ("anyOf", "default")}}, definitions
         )
     result = {key: value for key, value in schema.items() if key not in _DROPPED}
+    if "const" in result:
+        result["enum"] = [result.pop("const")]
+    if result.get("default", "") is None:
+        del result["default"]
     if "properties" in schema:
         result["properties"] = {
             name: structural_schema(part, definitions) for name, part in schema["properties"].items()

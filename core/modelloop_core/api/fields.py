@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _DURATION = r"^([0-9]{1,9}(ms|s|m|h|d))+$"
 # An exponent without an end would keep Kubernetes' own parser of quantities busy for ever.
@@ -17,19 +18,23 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NAME_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_NAME_PART}(\.{_NAME_PART})*"
 _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
-_QUALIFIED_NAME = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 
+QUALIFIED_NAME = rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 QUALIFIED_KEYS = (
-    f"self.all(k, size(k) <= 253 && k.matches(r'{_QUALIFIED_NAME}'))",
+    f"self.all(k, size(k) <= 253 && k.matches(r'^{QUALIFIED_NAME}$'))",
     "a key is a name of at most 63 letters, digits, '-', '_' and '.', perhaps behind a domain and '/'",
 )
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=rf"^{_SUBDOMAIN}$")]
+ReferenceName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
+KeyOfMap = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^\.?[-_A-Za-z0-9][-._A-Za-z0-9]*$")]
+QualifiedName = Annotated[str, Field(min_length=1, max_length=317, pattern=rf"^{QUALIFIED_NAME}$")]
+LabelValue = Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]
 NamespaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=rf"^{_NAME_PART}$")]
 HostName = Annotated[str, Field(max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
 HostPattern = Annotated[str, Field(max_length=253, pattern=rf"^(\*\.)?{_SUBDOMAIN}$")]
 Duration = Annotated[str, Field(max_length=32, pattern=_DURATION)]
-LabelMap = Annotated[dict[str, Annotated[str, Field(max_length=63, pattern=_LABEL_VALUE)]], Field(max_length=32)]
+LabelMap = Annotated[dict[str, LabelValue], Field(max_length=32)]
 AnnotationMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
 
 
@@ -60,6 +65,10 @@ def bounded_quantity(value: str) -> str:
     return f"string({value}).matches('{_QUANTITY}')"
 
 
+def _as_text(amount: Any) -> Any:
+    return str(amount) if type(amount) is int else amount
+
+
 Quantity = Annotated[
     str,
     Field(
@@ -74,7 +83,26 @@ Quantity = Annotated[
             **{"x-kubernetes-int-or-string": True},
         ),
     ),
+    BeforeValidator(_as_text),
 ]
 
-PASSED_THROUGH: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-"""A Kubernetes type that goes into the pod as it stands; the API server validates it there."""
+
+def _exactly_one(schema: dict[str, Any], kind: type[BaseModel]) -> None:
+    given = ", ".join(f"has(self.{name})" for name in kind.model_fields)
+    schema.update(rules((f"[{given}].exists_one(each, each)", f"give exactly one of {_offered(kind)}")))
+
+
+def _offered(kind: type[BaseModel]) -> str:
+    return ", ".join(name for name, field in kind.model_fields.items() if field.annotation is not NoneType)
+
+
+class OneOf(APIObject):
+    """A choice: exactly one of its fields is given."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one)
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> Self:
+        if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
+            raise ValueError(f"give exactly one of {_offered(type(self))}")
+        return self

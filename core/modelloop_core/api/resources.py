@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from modelloop_core.api.fields import APIObject, Quantity, bounded_quantity, rules
 
@@ -50,11 +50,6 @@ class Resources(APIObject):
         description="Upper amounts, by resource name. CPU is best left unlimited.",
         json_schema_extra=_AMOUNTS,
     )
-
-    @field_validator("requests", "limits", mode="before")
-    @classmethod
-    def _as_text(cls, value: Any) -> Any:
-        return {name: str(amount) for name, amount in value.items()} if isinstance(value, dict) else value
 
 
 USUAL = Resources(requests={"cpu": "250m", "memory": "512Mi"}, limits={"memory": "1Gi"})

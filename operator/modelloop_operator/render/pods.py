@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelloop_core.api import MLModel
+from modelloop_core.api.fields import APIObject
 from modelloop_core.versions import Version
 from modelloop_operator.naming import Object, selector
 
@@ -17,8 +18,8 @@ def with_placement(pod_spec: Object, model: MLModel, version: Version) -> Object
     pod = model.spec.serving.pod
     optional: dict[str, Any] = {
         "nodeSelector": dict(pod.nodeSelector),
-        "tolerations": list(pod.tolerations),
-        "affinity": pod.affinity,
+        "tolerations": [_as_declared(toleration) for toleration in pod.tolerations],
+        "affinity": _as_declared(pod.affinity) if pod.affinity else None,
         "imagePullSecrets": [{"name": name} for name in pod.imagePullSecrets],
         "priorityClassName": pod.priorityClassName,
     }
@@ -34,7 +35,8 @@ def volumes(model: MLModel) -> list[Object]:
     if model.spec.registry.caSecretName:
         source = {"secretName": model.spec.registry.caSecretName, "items": [{"key": "ca.crt", "path": "ca.crt"}]}
         own.append({"name": "registry-ca", "secret": source})
-    return own + [{"name": f"user-{volume.name}", **volume.source} for volume in model.spec.serving.pod.volumes]
+    added = model.spec.serving.pod.volumes
+    return own + [{"name": f"user-{volume.name}", **_as_declared(volume.source)} for volume in added]
 
 
 def volume_mounts(model: MLModel) -> list[Object]:
@@ -54,6 +56,11 @@ def volume_mounts(model: MLModel) -> list[Object]:
         for volume in model.spec.serving.pod.volumes
     ]
     return own + added
+
+
+def _as_declared(part: APIObject) -> Object:
+    """What the MLModel says, and nothing else: what it leaves out the API server fills in as for any pod."""
+    return part.model_dump(exclude_none=True)
 
 
 def _spread(model: MLModel, version: Version) -> list[Object]:

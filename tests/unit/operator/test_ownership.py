@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent / "samples"
 OURS = "modelloop"
 REWRITTEN = {
     # `limits: {}` and an empty value are dropped, amounts rewritten, an atomic fieldRef gets its default.
+    ("every-source-and-affinity", "Deployment"),
     ("placement-and-additions", "Deployment"),
     ("replicas-image-device-timeout", "Deployment"),
 }
