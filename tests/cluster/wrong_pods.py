@@ -47,6 +47,13 @@ def wrong_node(requirement: Any, told: str, *, id: str) -> Any:  # noqa: A002
     return wrong("spec.serving.pod.affinity", affinity, at, told, id=id)
 
 
+def wrong_node_field(field: dict[str, Any], at: str, told: str, *, id: str) -> Any:  # noqa: A002
+    """A row: one node by name."""
+    usual = {"key": "metadata.name", "operator": "In", "values": ["a"]}
+    affinity = {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": [{**usual, **field}]}]}}}
+    return wrong("spec.serving.pod.affinity", affinity, f"nodeSelectorTerms[0].matchFields[0]{at}", told, id=id)
+
+
 def wrong_pods(term: dict[str, Any], field: str, told: str, *, id: str) -> Any:  # noqa: A002
     """A row: one term of pods to keep away from."""
     affinity = {"podAntiAffinity": {REQUIRED: [{"topologyKey": "zone", **term}]}}
@@ -77,6 +84,12 @@ REFUSED_OF_A_POD = [
         ".effect",
         'supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
         id="an effect that is none",
+    ),
+    wrong_toleration(
+        {"key": "gpu", "effect": "NoExecute", "tolerationSeconds": -1},
+        ".tolerationSeconds",
+        "greater than or equal to 0",
+        id="less than no seconds",
     ),
     wrong_toleration({"key": "my gpu"}, ".key", "should match", id="a taint with a blank"),
     wrong_toleration({"key": "gpu", "value": "-"}, ".value", "should match", id="a taint's value of a dash"),
@@ -137,6 +150,23 @@ REFUSED_OF_A_POD = [
             id=f"{resource} by {divisor}",
         )
         for resource, divisor in (("limits.cpu", "1Mi"), ("limits.memory", "1m"), ("requests.memory", 2))
+    ),
+    *(
+        wrong_variable({kind: {}}, f".{kind}.{field}", "Required value", id=f"{kind} without {field}")
+        for kind, field in (
+            ("configMapKeyRef", "name"),
+            ("configMapKeyRef", "key"),
+            ("fieldRef", "fieldPath"),
+            ("resourceFieldRef", "resource"),
+        )
+    ),
+    *(
+        wrong_volume({kind: {}}, f".{kind}.{field}", "Required value", id=f"{kind} without {field}")
+        for kind, field in (
+            ("persistentVolumeClaim", "claimName"),
+            ("ephemeral", "volumeClaimTemplate"),
+            ("projected", "sources"),
+        )
     ),
     *(
         wrong_volume(
@@ -272,12 +302,22 @@ REFUSED_OF_A_POD = [
         "greater than or equal to 1",
         id="a weight of nothing",
     ),
-    wrong(
-        "spec.serving.pod.affinity",
-        {"nodeAffinity": {PREFERRED: [{"weight": 1, "preference": {"matchFields": [{"key": "spec.name"}]}}]}},
-        "preference.matchFields[0].key",
-        'supported values: "metadata.name"',
-        id="a field of nodes that cannot be selected",
+    wrong_node_field(
+        {"key": "spec.name"}, ".key", 'supported values: "metadata.name"', id="a field of nodes that is not selected by"
+    ),
+    wrong_node_field({"operator": "Exists"}, ".operator", 'supported values: "In", "NotIn"', id="a name that exists"),
+    wrong_node_field({"values": []}, ".values", "at least 1 items", id="a node by no name"),
+    wrong_node_field({"values": ["a", "b"]}, ".values", "at most 1 item", id="a node by two names"),
+    wrong_node({"key": "disk"}, "operator: Required value", id="a node label that is not compared"),
+    wrong_node({"operator": "Exists"}, "key: Required value", id="a node by no label"),
+    *(
+        wrong("spec.serving.pod.affinity", affinity, field, "Required value", id=f"no {field}")
+        for affinity, field in (
+            ({"nodeAffinity": {REQUIRED: {}}}, f"nodeAffinity.{REQUIRED}.nodeSelectorTerms"),
+            ({"nodeAffinity": {PREFERRED: [{"preference": {}}]}}, f"nodeAffinity.{PREFERRED}[0].weight"),
+            ({"podAffinity": {REQUIRED: [{}]}}, f"podAffinity.{REQUIRED}[0].topologyKey"),
+            ({"podAffinity": {PREFERRED: [{"weight": 1}]}}, f"podAffinity.{PREFERRED}[0].podAffinityTerm"),
+        )
     ),
     wrong_pods({"topologyKey": ""}, ".topologyKey", "at least 1 chars", id="pods at no place"),
     wrong_pods({"topologyKey": "a/b/c"}, ".topologyKey", "should match", id="pods at a place of three parts"),
