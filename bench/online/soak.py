@@ -1,6 +1,7 @@
 """A long run against one predictor whose memory is looked at: `make bench-soak`.
 
-Ends after a number of requests or of seconds, whichever comes first, and says which; writes bench/results/soak.json.
+Ends after a number of requests or of seconds, whichever comes first; a run as it is by default writes
+bench/results/soak.json, any other one below .cache/bench.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.online.generator import drive, write_requests
-from bench.online.plan import PLAN, Load, inherited
+from bench.online.plan import PLAN, ROOT, Load, inherited
 from bench.online.pool import Pool
 from bench.online.process import Server
-from bench.report import Goal, publish
+from bench.report import RESULTS, Goal, publish
 
+SERVER = "modelloop torch"
 A_DAY = 8_640_000
+SECONDS = 570.0
 SLICE_SECONDS = 5
 SETTLE_SLICES = 2
 LOAD = Load("predict", 1, 64)
@@ -47,7 +50,11 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "bench.online.models", folder], check=True, env=inherited())
         samples = list(soak(folder, options.server, options.requests, options.seconds))
     row, goals = summary(options.server, samples, options.requests)
-    publish("soak", [row], goals, ("torch", "onnxruntime", "uvicorn"), more={"samples": thinned(samples)})
+    whole = (options.server, options.requests, options.seconds) == (SERVER, A_DAY, SECONDS)
+    folder = RESULTS if whole else ROOT / ".cache/bench"
+    publish(
+        "soak", [row], goals, ("torch", "onnxruntime", "uvicorn"), more={"samples": thinned(samples)}, folder=folder
+    )
     return 0
 
 
@@ -106,9 +113,9 @@ def thinned(samples: list[Sample], most: int = 30) -> list[dict[str, object]]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench-soak", description="Memory of a predictor over many requests.")
     names = [one.name for one in PLAN if LOAD in one.loads and not one.constant]
-    parser.add_argument("--server", default="modelloop torch", choices=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--server", default=SERVER, choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--requests", type=int, default=A_DAY, help="to answer (default %(default)s: 100/s for a day)")
-    parser.add_argument("--seconds", type=float, default=570, help="at most (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="at most (default %(default)s)")
     options = parser.parse_args()
     if options.requests < 1 or options.seconds < SLICE_SECONDS:
         parser.error(f"--requests is at least 1, --seconds at least {SLICE_SECONDS}")
