@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
@@ -94,7 +95,7 @@ class Contract:
         if not names:
             raise _invalid("inputs", f"there are none; the model takes {shown(', '.join(s.name for s in self.inputs))}")
         if len(set(names)) != len(names):
-            repeated = next(name for name in names if names.count(name) > 1)
+            repeated = next(name for name, count in Counter(names).items() if count > 1)
             raise _invalid(f"inputs.{shown(repeated)}", "this name is there more than once")
         return self._reader.read(tensors)
 

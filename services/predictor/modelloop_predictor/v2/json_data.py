@@ -19,6 +19,11 @@ _NESTED: dict[str, Any] = {
     datatype: msgspec.json.Decoder(list[list[kind]])  # type: ignore[valid-type]
     for datatype, kind in _KIND_OF.items()
 }
+# The second try: with null, and 3.0 for a whole number.
+_SPARSE: dict[str, Any] = {
+    datatype: msgspec.json.Decoder(list[(float if kind is int else kind) | None])  # type: ignore[misc]
+    for datatype, kind in _KIND_OF.items()
+}
 # JSON has no float32, and rounding first would refuse 0.1 where the maximum is 0.1.
 _ARRAYS = {**NUMBERS, "FP32": np.dtype(np.float64)}
 _RANGES = {
@@ -32,6 +37,8 @@ def from_json(name: str, datatype: str, shape: Sequence[int], data: msgspec.Raw)
     """The tensor whose data is a JSON list, flat or nested as the shape is; raises 422, naming the element."""
     count = count_of(name, datatype, shape)
     values = _quick(datatype, shape, data)
+    if values is None:
+        values = _sparse(datatype, data)
     if values is None or len(values) != count:
         values = _slow(name, datatype, shape, data)
     return Tensor(name, datatype, tuple(shape), values)
@@ -51,8 +58,24 @@ def _quick(datatype: str, shape: Sequence[int], data: msgspec.Raw) -> Array | Te
     return array.reshape(-1) if array.shape == tuple(shape) else None
 
 
+def _sparse(datatype: str, data: msgspec.Raw) -> Array | Texts | None:
+    try:
+        values: list[Any] = _SPARSE[datatype].decode(data)
+    except (ValueError, RecursionError):
+        return None
+    if datatype == TEXT:
+        return values
+    array = np.array(values, dtype=np.float64)
+    if datatype not in _RANGES:
+        return array
+    low, high = _RANGES[datatype]
+    # The upper bound by the first number beyond it: the largest INT64 itself is no float64.
+    fits = (array == np.floor(array)) & (array >= float(low)) & (array < float(high + 1))
+    return array if bool((fits | np.isnan(array)).all()) else None
+
+
 def _slow(name: str, datatype: str, shape: Sequence[int], data: msgspec.Raw) -> Array | Texts:
-    """The same with every element looked at: takes null and 3.0 for a whole number, and names what it refuses."""
+    """The same with every element looked at, to name the one at fault."""
     try:
         values = msgspec.json.decode(data)
     except UnicodeDecodeError:

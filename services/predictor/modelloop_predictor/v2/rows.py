@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class TensorReader:
     def __init__(self, signature: Signature) -> None:
         self._features = signature.inputs
         self._names = signature.feature_names
+        self._known = frozenset(self._names)
         self._one_tensor = is_matrix(signature)
         self._all_flags = all(isinstance(feature, NumericFeature) and _is_flag(feature) for feature in self._features)
         self._columns = tuple(
@@ -82,10 +84,10 @@ class TensorReader:
 
     def _by_name(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
         by_name = {tensor.name: tensor for tensor in tensors}
+        unknown = islice((name for name in by_name if name not in self._known), MOST_ERRORS)
         errors = [
             FieldError(field=f"inputs.{shown(name)}", message=f"unknown tensor; the model takes {self._listed()}")
-            for name in by_name
-            if name not in self._names
+            for name in unknown
         ]
         errors += [FieldError(field=f"inputs.{name}", message="missing") for name in self._names if name not in by_name]
         if errors:
@@ -100,8 +102,10 @@ class TensorReader:
             code = levels.codes.get(value) if isinstance(value, str | bytes) else None
             if code is None:
                 code, fault = self._rare_code(value, levels.feature, column)
-                if fault is not None and len(errors) < MOST_ERRORS:
+                if fault is not None:
                     errors.append(FieldError(field=f"inputs.{tensor.name}[{row}]", message=fault))
+                if len(errors) == MOST_ERRORS:
+                    break
             codes.append(code)
         if errors:
             raise _invalid(errors)

@@ -152,6 +152,20 @@ def test_many_faults_are_named_up_to_a_hundred(people: Predictor) -> None:
     assert len(refusal(infer(people, faulty), 422, "InvalidRequest")["errors"]) == 100
 
 
+def test_many_unknown_tensors_are_named_up_to_a_hundred(people: Predictor) -> None:
+    inputs = [tensor(f"unknown-{number}", "FP32", [1], [1]) for number in range(300)]
+    assert len(refusal(infer(people, inputs), 422, "InvalidRequest")["errors"]) == 100
+
+
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_null_in_json_is_a_missing_value_in_every_form(people: Predictor, rows: int) -> None:
+    columns = person(
+        age=[31.0] * rows, income=[None] * rows, member=[True] * rows, region=["3"] * rows, device=[None] * rows
+    )
+    answer = infer(people, columns).json()["outputs"][0]["data"]
+    assert answer == people.predict({"instances": [[31, None, True, "3", None]] * rows}).json()["predictions"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "field", "message"),
     [
@@ -210,6 +224,9 @@ def test_many_faults_are_named_up_to_a_hundred(people: Predictor) -> None:
         ),
         pytest.param([tensor("features", "BOOL", [1, 2], [True, True])], "inputs.features", "found BOOL", id="BOOL"),
         pytest.param([tensor("features", "INT8", [1, 2], [1, 128])], "inputs.features[1]", "is no INT8", id="overflow"),
+        pytest.param(
+            [tensor("features", "INT64", [1, 2], [1, 2**63])], "inputs.features[1]", "is no INT64", id="2**63"
+        ),
         pytest.param([tensor("features", "UINT64", [1, 2], [1, -1])], "inputs.features[1]", "no UINT64", id="negative"),
         pytest.param(
             [{"name": "features", "datatype": "FP32", "shape": [1, 2]}], "inputs.features", "neither", id="no data"
