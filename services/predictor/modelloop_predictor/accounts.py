@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from typing import Protocol
 
 from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER
 from modelloop_predictor.logs import event
@@ -33,11 +34,24 @@ class Exchange:
         self.count = 0
 
 
+class Tracer(Protocol):
+    """Hears of each prediction request that is over."""
+
+    def record(self, exchange: Exchange, seconds: float) -> None:
+        """Make a span of a request that ended now, `seconds` after it began."""
+        ...
+
+    def close(self) -> None:
+        """Send what has not been sent, for a bounded time."""
+        ...
+
+
 class Accounts:
     """Counts every prediction request, and logs at most `lines_a_second` of each kind, answered and refused."""
 
-    def __init__(self, tally: RequestTally, lines_a_second: int) -> None:
+    def __init__(self, tally: RequestTally, lines_a_second: int, tracer: Tracer | None = None) -> None:
         self._tally = tally
+        self._tracer = tracer
         self._lines = lines_a_second
         self._second = 0
         self._left = {True: lines_a_second, False: lines_a_second}
@@ -53,6 +67,8 @@ class Accounts:
             tally.rows += exchange.count
         else:
             tally.errors[reason] += 1
+        if self._tracer is not None:
+            self._tracer.record(exchange, seconds)
         if int(now) != self._second:
             self._second = int(now)
             self._left = {True: self._lines, False: self._lines}

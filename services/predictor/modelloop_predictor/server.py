@@ -28,6 +28,7 @@ from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
+from modelloop_predictor.tracing import UntracedError, tracer_for
 
 if TYPE_CHECKING:
     from modelloop_predictor.v2.grpc_server import GrpcServer
@@ -38,8 +39,13 @@ def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | 
 
     `port` goes before the environment's; 0 takes a free one, which the `listening` event names.
     """
+    try:
+        tracer = tracer_for(environment)
+    except UntracedError as error:
+        event("bad-settings", logging.ERROR, reason="BadSettings", message=str(error))
+        return EXIT_PERMANENT
     thread = ModelThread()
-    serving = Serving(environment, Metrics(CollectorRegistry()), thread)
+    serving = Serving(environment, Metrics(CollectorRegistry()), thread, tracer)
     server = PredictorServer(_config(serving, host, environment.port if port is None else port), serving)
     stop = threading.Event()
     loader = Loader(serving, lambda: _registry(environment), wait=stop.wait, on_failure=server.fail)
@@ -49,6 +55,8 @@ def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | 
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in prometheus_client
     server.run()
     stop.set()
+    if tracer is not None:
+        tracer.close()
     if server.failure is None:
         event("stopped", reason="Asked")
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
-from modelloop_predictor.accounts import Accounts
+from modelloop_predictor.accounts import Accounts, Tracer
 from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import NOT_READY, retry_later
@@ -18,10 +18,12 @@ RETRY_AFTER_SECONDS = 5
 class Serving:
     """One predictor process: at most one version, from the moment it is loaded until the end."""
 
-    def __init__(self, settings: PredictorEnvironment, metrics: Metrics, thread: ModelThread) -> None:
+    def __init__(
+        self, settings: PredictorEnvironment, metrics: Metrics, thread: ModelThread, tracer: Tracer | None = None
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.accounts = Accounts(metrics.tally, settings.access_log_per_second)
+        self.accounts = Accounts(metrics.tally, settings.access_log_per_second, tracer)
         self.scoring = Scoring(thread, _limits(settings), metrics.tally.batches.observe)
         self._stuck_after = stuck_after(settings)
         metrics.tally.waiting = lambda: self.scoring.waiting
