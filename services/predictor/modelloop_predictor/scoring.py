@@ -185,7 +185,7 @@ class Scoring:
 
 def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
     """The questions whose rows are within bounds, and these rows; the others have failed with what is wrong."""
-    if not any(question.cells is None for question in batch):
+    if batch and all(question.cells is not None for question in batch):
         rows = batch[0].version.fast.matrix([row for question in batch for row in question.cells or ()])
         if rows is not None:
             return batch, rows
@@ -193,12 +193,17 @@ def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
     parts: list[Float64s] = []
     for question in batch:
         try:
-            parts.append(question.rows())
+            parts.append(_rows(question))
         except ProblemError as problem:
             question.fail(problem)
         else:
             good.append(question)
     return good, np.concatenate(parts) if parts else np.empty((0, 0))
+
+
+def _rows(question: Question) -> Float64s:
+    rows = None if question.cells is None else question.version.fast.matrix(question.cells)
+    return question.rows() if rows is None else rows
 
 
 def _settle(batch: list[Question], outcomes: Sequence[Values | Exception]) -> None:
