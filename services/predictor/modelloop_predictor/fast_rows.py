@@ -7,9 +7,10 @@ finds the request good or names the field at fault. Both ways accept the same re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -21,7 +22,10 @@ from modelloop_predictor.validation import LARGEST_FLOAT32
 
 Row = tuple[Any, ...]
 _ABSENT = msgspec.UNSET
-_Level = str | int | float | bool
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+# The slow way has larger ones as floats, whose text differs; so they are left to it.
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Level = str | _Whole | float | bool
 
 
 class Quick:
@@ -40,8 +44,7 @@ class FastReader:
     """Decoder and bounds of one signature."""
 
     def __init__(self, signature: Signature, entity_key: str) -> None:
-        self._named = _named_row(signature)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_request(signature, self._named, entity_key))
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_request(signature, entity_key))
         self._levels = tuple(_levels(signature))
         self._bounds = _Bounds(signature)
 
@@ -115,19 +118,22 @@ class _Bounds:
         return bool((values == np.trunc(values)).all())
 
 
-def _request(signature: Signature, named: type, entity_key: str) -> type:
-    listed = tuple.__class_getitem__(tuple(_json_type(feature) for feature in signature.inputs))
+def _request(signature: Signature, entity_key: str) -> type:
+    row: Any = tuple.__class_getitem__(tuple(_json_type(feature) for feature in signature.inputs))
+    if all(map(_is_plain, signature.feature_names)):
+        row = row | _named_row(signature)
+    fields = [
+        ("features", row | msgspec.UnsetType, _ABSENT),
+        ("instances", list[row] | msgspec.UnsetType, _ABSENT),
+        ("request_id", str | None, None),
+    ]
+    never: dict[str, Any] = {}
+    if _is_plain(entity_key):
+        fields.append(("entity", str | _Whole | None, None))
+    else:
+        never = {"entity": None}
     return msgspec.defstruct(
-        "Request",
-        [
-            ("features", listed | named | msgspec.UnsetType, _ABSENT),
-            ("instances", list[listed | named] | msgspec.UnsetType, _ABSENT),  # type: ignore[valid-type]  # made at run time
-            ("request_id", str | None, None),
-            ("entity", str | int | None, None),
-        ],
-        rename={"entity": entity_key},
-        forbid_unknown_fields=True,
-        gc=False,
+        "Request", fields, rename={"entity": entity_key}, namespace=never, forbid_unknown_fields=True, gc=False
     )
 
 
@@ -135,6 +141,11 @@ def _named_row(signature: Signature) -> type:
     fields = [(f"f{position}", _json_type(feature)) for position, feature in enumerate(signature.inputs)]
     names = {f"f{position}": feature.name for position, feature in enumerate(signature.inputs)}
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether JSON can hold the name as it is; the decoder knows no key that has to be escaped."""
+    return not _ESCAPED.search(name)
 
 
 def _json_type(feature: Feature) -> Any:

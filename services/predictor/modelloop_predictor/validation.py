@@ -134,11 +134,12 @@ def _number_reader(feature: NumericFeature) -> _Reader:
             if value is None and nullable:
                 return _NULL
             raise _Refused(f"expected a {'whole ' if whole else ''}number, found {kind_of(value)}")
-        if not low <= value <= high:
+        number = float(value)
+        if not low <= number <= high:
             raise _Refused(f"{value!r} is outside [{_bound(feature.minimum, low)}, {_bound(feature.maximum, high)}]")
-        if whole and value != int(value):
+        if whole and not number.is_integer():
             raise _Refused(f"expected a whole number, found {value!r}")
-        return float(value)
+        return number
 
     return read
 
