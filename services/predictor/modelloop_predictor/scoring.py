@@ -194,8 +194,8 @@ def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
     for question in batch:
         try:
             parts.append(_rows(question))
-        except ProblemError as problem:
-            question.fail(problem)
+        except Exception as error:  # noqa: BLE001 whatever is wrong with one request, the others of its batch go on
+            question.fail(error)
         else:
             good.append(question)
     return good, np.concatenate(parts) if parts else np.empty((0, 0))
@@ -212,8 +212,11 @@ def _settle(batch: list[Question], outcomes: Sequence[Values | Exception]) -> No
             continue
         if isinstance(outcome, Exception):
             question.fail(outcome)
-        else:
+            continue
+        try:
             question.answer(outcome)
+        except Exception as error:  # noqa: BLE001 as above
+            question.fail(error)
 
 
 def _parts(batch: list[Question], whole: Any) -> list[Any]:

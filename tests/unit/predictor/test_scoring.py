@@ -286,6 +286,34 @@ def test_when_all_that_wait_have_left_whoever_is_in_the_model_is_still_answered(
     assert (at.model.forwards, at.scoring.waiting) == ([1], 0)
 
 
+class _Unanswerable(Asked):
+    def answer(self, values: list[Any]) -> None:
+        raise KeyError("this answer cannot be written")
+
+
+def test_an_answer_that_cannot_be_written_costs_only_its_own_request(desk: Open) -> None:
+    at = desk()
+    odd = _Unanswerable(at.version, [[0.1, 0.0]])
+    at.scoring.ask(odd, at.loop)
+    other = at.ask([0.2, 0.0])
+    at.loop.turn()
+    assert (type(odd.failure), len(other.outcomes)) == (KeyError, 1)
+
+
+class _Unreadable(Asked):
+    def rows(self) -> Float64s:
+        raise KeyError("these rows cannot be read")
+
+
+def test_rows_that_cannot_be_read_cost_only_their_own_request(desk: Open) -> None:
+    at = desk()
+    odd = _Unreadable(at.version, [[0.1, 0.0]], quickly=False)
+    at.scoring.ask(odd, at.loop)
+    other = at.ask([0.2, 0.0])
+    at.loop.turn()
+    assert (type(odd.failure), len(other.outcomes)) == (KeyError, 1)
+
+
 def test_one_alarm_serves_all_requests(desk: Open) -> None:
     at = desk()
     for _ in range(1000):
