@@ -1,4 +1,4 @@
-"""What uvicorn leaves open on a connection: slow or endless headers, endless pipelines, requests that cross a shutdown.
+"""What uvicorn leaves open on a connection: slow or endless headers, unread answers, requests that cross a shutdown.
 
 Time limits are kept by one patrol that looks at all connections a few times a second: a timer for each request
 would cost more than parsing it.
@@ -11,13 +11,13 @@ import asyncio
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from modelloop_predictor.problems import HEADERS_TOO_LARGE, NOT_HTTP, TOO_SLOW, ProblemError
+
 # Longer than the idle time of common load balancers: the side that keeps a connection longer must be the server.
 KEEP_ALIVE_SECONDS = 620.0
 _MOST_HEADER_BYTES = 64 << 10
 _CROSSING_SECONDS = 0.5
 _LINGER_SECONDS = 20.0
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Patrol:
@@ -66,7 +66,13 @@ class GuardedProtocol(HttpToolsProtocol):
     _headers_since: float | None = None
     _idle_since: float | None = None
     _linger: asyncio.TimerHandle | None = None
+    _unread_since: float | None = None
     _header_bytes = 0
+    _headers_begun = False
+
+    def refuse(self, problem: ProblemError) -> None:
+        """Answer what is no whole request, and close."""
+        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,8 +87,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def look(self, now: float, read_seconds: float) -> None:
         """Close what has waited too long."""
-        if self._headers_since is not None and now - self._headers_since > read_seconds:
-            self._refuse(_TOO_SLOW)
+        if self._unread_since is not None and now - self._unread_since > read_seconds:
+            # Not closed: that would wait until the client has read what waits for it.
+            self.transport.abort()
+        elif self._headers_since is not None and self.flow.read_paused:
+            # What is missing may have come already; it is read when what came before it has been answered.
+            self._headers_since = now
+        elif self._headers_since is not None and now - self._headers_since > read_seconds:
+            self._give_up(read_seconds)
         elif self._idle_since is not None and now - self._idle_since > KEEP_ALIVE_SECONDS:
             self.transport.close()
 
@@ -90,18 +102,32 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._idle_since = None
         if self._headers_since is None:
-            self._headers_since, self._header_bytes = self.loop.time(), 0
+            self._headers_since, self._header_bytes = self.loop.time(), 1
+            self._headers_begun = True
 
     def on_headers_complete(self) -> None:
         self._headers_since = None
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        self._headers_begun = False
         super().data_received(data)
-        if self._headers_since is not None and not self.transport.is_closing():
+        # Where the headers began in these very bytes, most of the bytes may belong to what came before.
+        if self._headers_since is not None and not self._headers_begun:
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
-                self._refuse(_TOO_LARGE)
+                self._refuse(ProblemError(HEADERS_TOO_LARGE, f"headers may have {_MOST_HEADER_BYTES} bytes"))
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(ProblemError(NOT_HTTP, "the bytes are no HTTP/1.1 request"))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread_since = None
 
     def on_message_complete(self) -> None:
         self._stop_lingering()
@@ -134,7 +160,23 @@ class GuardedProtocol(HttpToolsProtocol):
             self._linger.cancel()
             self._linger = None
 
-    def _refuse(self, answer: bytes) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(answer if self._header_bytes else b"")
+    def _give_up(self, read_seconds: float) -> None:
+        if self._header_bytes:
+            self._refuse(ProblemError(TOO_SLOW, f"the headers did not arrive within {read_seconds:g} s"))
+        else:
+            # It never said anything; nobody waits for an answer.
             self.transport.close()
+
+    def _refuse(self, problem: ProblemError) -> None:
+        if self.transport.is_closing():
+            return
+        if self._owes_an_answer():
+            # It goes out first, in its turn, as the last one; what follows it cannot be read.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+        else:
+            self.refuse(problem)
+
+    def _owes_an_answer(self) -> bool:
+        """Whether a request that has arrived as a whole is not answered yet."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body

@@ -41,6 +41,17 @@ class _Anyone:
     def set(self) -> None: ...
 
 
+class _Answered:
+    """To uvicorn the current cycle of a connection that has been answered: an idle one holds no request."""
+
+    response_complete = True
+    more_body = False
+    message_event = _Anyone()
+
+
+ANSWERED = _Answered()
+
+
 class HotCall(Exchange):
     """One request on the short way; a subclass for each kind says how its body is read and answered."""
 

@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
-from modelloop_predictor.accounts import identity
+from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
+from modelloop_predictor.accounts import identity, new_request_id
 from modelloop_predictor.connections import GuardedProtocol, Patrol
 from modelloop_predictor.heads import Head, KnownHead, known_head
-from modelloop_predictor.hot_calls import NO_HEADERS, Headers, HotCall, calls_of
+from modelloop_predictor.hot_calls import ANSWERED, NO_HEADERS, Headers, HotCall, calls_of
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.v2.rest import JSON_TYPE
@@ -37,6 +38,7 @@ class PredictProtocol(GuardedProtocol):
     _begun = 0
     _within_message = False
     _call: HotCall | None = None
+    _arrived: bytearray
 
     def data_received(self, data: bytes) -> None:
         if self._within_message:
@@ -45,7 +47,7 @@ class PredictProtocol(GuardedProtocol):
         known = self._known
         if known is not None and self._is_free() and not self.serving.stuck:
             body = known.body_of(data)
-            if body is not None:
+            if body is not None and len(body) <= self.serving.settings.max_body_bytes:
                 self._answer_known(known, body)
                 return
         self._begun = 0
@@ -82,6 +84,7 @@ class PredictProtocol(GuardedProtocol):
             return
         self._headers_since = None
         self.cycle = self._call = call
+        self._arrived = bytearray()
         call.keep_alive = self.parser.should_keep_alive()
         call.deadline = self.loop.time() + self.patrol.read_seconds
         self.serving.metrics.tally.in_flight += 1
@@ -91,7 +94,8 @@ class PredictProtocol(GuardedProtocol):
         if call is None or call is not self.cycle:
             super().on_body(body)
         elif not call.settled:
-            call.body += body
+            # An array, as it takes on small parts without being copied for each.
+            self._arrived += body
 
     def on_message_complete(self) -> None:
         self._within_message = False
@@ -99,6 +103,7 @@ class PredictProtocol(GuardedProtocol):
         if call is None or call is not self.cycle or call.settled:
             super().on_message_complete()
             return
+        call.body, self._arrived = bytes(self._arrived), bytearray()
         self._ask(call)
 
     def finish(self, call: HotCall, body: bytes, headers: Headers) -> None:
@@ -121,9 +126,29 @@ class PredictProtocol(GuardedProtocol):
                 body,
             )
         )
-        if closes and not call.more_body:
+        if closes:
             self.transport.close()
+        if self.cycle is call:
+            self.cycle = ANSWERED
         self.on_response_complete()
+
+    def refuse(self, problem: ProblemError) -> None:
+        """Answer what is no whole request, and close; counted among the errors alone, as nobody knows what it asked."""
+        self.serving.metrics.tally.errors[problem.kind.reason] += 1
+        request_id = new_request_id()
+        body = orjson.dumps(problem.body(request_id))
+        self.transport.write(
+            b"%b%b%b\r\ncontent-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+            % (
+                STATUS_LINE[problem.kind.status],
+                self._always(),
+                request_id.encode(),
+                PROBLEM_TYPE.encode(),
+                len(body),
+                body,
+            )
+        )
+        self.transport.close()
 
     def _is_free(self) -> bool:
         """Whether the next request on this connection may be answered at once."""
@@ -163,8 +188,8 @@ class PredictProtocol(GuardedProtocol):
         try:
             call.read()
             self.serving.scoring.ask(call, self.loop)
-        except ProblemError as problem:
-            call.fail(problem)
+        except Exception as error:  # noqa: BLE001 the top of every request: the client gets a problem, the log the traceback
+            call.fail(error)
 
     def _close_account(self, call: HotCall) -> None:
         self.serving.metrics.tally.in_flight -= 1

@@ -19,6 +19,7 @@ class Kind:
 
 
 MALFORMED = Kind(400, "MalformedBody", "The body is not JSON")
+NOT_HTTP = Kind(400, "MalformedRequest", "The request is not HTTP")
 NOT_FOUND = Kind(404, "NotFound", "There is no such page")
 UNKNOWN_MODEL = Kind(404, "UnknownModel", "This predictor does not serve that model or version")
 WRONG_METHOD = Kind(405, "WrongMethod", "This page does not take that method")
@@ -26,6 +27,7 @@ TOO_SLOW = Kind(408, "RequestTimeout", "The request arrived too slowly")
 TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
 WRONG_TYPE = Kind(415, "WrongContentType", "The body is not declared as JSON")
 INVALID = Kind(422, "InvalidRequest", "The request does not fit the model's signature")
+HEADERS_TOO_LARGE = Kind(431, "HeadersTooLarge", "The headers are too large")
 INTERNAL = Kind(500, "InternalError", "The predictor failed")
 MODEL_FAILED = Kind(500, "ModelFailed", "The model failed on this request")
 BAD_OUTPUT = Kind(500, "BadOutput", "The model gave an answer that its signature excludes")
