@@ -40,6 +40,9 @@ unit: $(READY) ## Unit tests: nothing needed
 contract: binaries ## Contract tests: files, subprocesses, a local object store
 	@PATH="$$($(PY) -m hack.cluster build):$$PATH" $(PYTEST) tests/contract
 
+fuzz: $(READY) ## 30 million inputs each for what reads a caller's bytes (about 15 minutes)
+	@for target in heads rows infer; do PYTHONPATH=tests $(PY) tests/fuzz.py $$target 30000000; done
+
 cluster-tests: binaries ## Tests on a real API server with controllers and fake nodes
 	@$(PY) -m hack.cluster up --profile control-plane >/dev/null
 	@$(PYTEST) tests/cluster
@@ -95,5 +98,5 @@ bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as i
 	@bench/online/setup
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online.soak $(ARGS)
 
-.PHONY: help setup demo demo-down test lint unit contract cluster-tests e2e format golden crds proto lock binaries cluster \
+.PHONY: help setup demo demo-down test lint unit contract fuzz cluster-tests e2e format golden crds proto lock binaries cluster \
 	cluster-down cluster-status images ingress bench bench-operator bench-online bench-soak

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_PATTERN, PredictRequest
 from modelloop_predictor.edge import PREDICT_PATH, V2_PATH
+from modelloop_predictor.parsing import LONGEST_ENTITY
 from modelloop_predictor.v2.openapi import add_example, add_schemas
+from modelloop_predictor.validation import LARGEST_FLOAT32
 from modelloop_predictor.version import LoadedVersion
 
 Schema = dict[str, Any]
@@ -38,18 +42,30 @@ def describe_request(document: Schema, version: LoadedVersion | None, entity_key
 def feature_schema(feature: Feature) -> Schema:
     """JSON Schema of one feature's value."""
     match feature:
+        case NumericFeature(dtype="bool"):
+            return {"enum": [True, False, 0, 1, *([None] if feature.nullable else [])]}
         case NumericFeature():
-            kind = {"int64": "integer", "bool": "boolean"}.get(feature.dtype, "number")
-            bounds = {"minimum": feature.minimum, "maximum": feature.maximum}
-            given = {key: value for key, value in bounds.items() if value is not None and kind != "boolean"}
-            return {"type": [kind, "null"] if feature.nullable else kind, **given}
+            kind = "integer" if feature.dtype == "int64" else "number"
+            low = -LARGEST_FLOAT32 if feature.minimum is None else feature.minimum
+            high = LARGEST_FLOAT32 if feature.maximum is None else feature.maximum
+            return {"type": [kind, "null"] if feature.nullable else kind, "minimum": low, "maximum": high}
         case CategoricalFeature():
-            kinds = ["string", "null"] if feature.nullable else "string"
             if feature.open:
+                kinds = ["string", "number", "boolean", *(["null"] if feature.nullable else [])]
                 return {"type": kinds, "examples": list(feature.levels[:10])}
-            return {"type": kinds, "enum": [*feature.levels, *([None] if feature.nullable else [])]}
+            return {"enum": [*_spellings(feature.levels), *([None] if feature.nullable else [])]}
         case _:
             assert_never(feature)
+
+
+def _spellings(levels: Sequence[str]) -> Iterator[str | bool | int]:
+    """Each level as a text, and as the number or the truth value that is compared as that text."""
+    for level in levels:
+        yield level
+        if level in ("true", "false"):
+            yield level == "true"
+        elif re.fullmatch(r"0|-?[1-9]\d{0,14}", level, re.ASCII):
+            yield int(level)
 
 
 def _declare_problems(responses: Schema) -> None:
@@ -77,8 +93,15 @@ def _request(version: LoadedVersion, entity_key: str) -> Schema:
     properties = {
         "features": row,
         "instances": {"type": "array", "minItems": 1, "items": row},
-        "request_id": {"type": "string", "pattern": REQUEST_ID_PATTERN},
-        entity_key: {"type": ["string", "integer"], "description": "Whom the prediction is about."},
+        "request_id": {"type": ["string", "null"], "pattern": REQUEST_ID_PATTERN},
+        entity_key: {
+            "type": ["string", "integer", "null"],
+            "minLength": 1,
+            "maxLength": LONGEST_ENTITY,
+            "minimum": -(2**63),
+            "maximum": 2**64 - 1,
+            "description": "Whom the prediction is about.",
+        },
     }
     alternatives = [{"required": ["features"]}, {"required": ["instances"]}]
     return {"type": "object", "properties": properties, "additionalProperties": False, "oneOf": alternatives}

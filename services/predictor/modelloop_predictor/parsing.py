@@ -13,7 +13,7 @@ from modelloop_predictor.problems import INVALID, MALFORMED, WRONG_TYPE, Problem
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
 _NOT_FINITE = re.compile(rb"[\[:,\s]-?(NaN|Infinity)\b")
-_LONGEST_ENTITY = 256
+LONGEST_ENTITY = 256
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def known_id(text: str | None) -> str | None:
 def is_entity(value: Any) -> bool:
     """Whether the value can name whom a prediction is about: absent, a whole number, or a text that is not long."""
     if isinstance(value, str):
-        return 0 < len(value) <= _LONGEST_ENTITY
+        return 0 < len(value) <= LONGEST_ENTITY
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
@@ -136,7 +136,7 @@ def check_entity(value: Any, entity_key: str) -> list[FieldError]:
     """What is wrong with an entity's key under the name `entity_key`; nothing is wrong with none."""
     if is_entity(value):
         return []
-    message = f"expected a text of 1 to {_LONGEST_ENTITY} characters or a whole number, found {kind_of(value)}"
+    message = f"expected a text of 1 to {LONGEST_ENTITY} characters or a whole number, found {kind_of(value)}"
     return [FieldError(field=entity_key, message=message)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from modelloop_core.inference import InferenceError
@@ -76,7 +76,7 @@ def add_probes(router: APIRouter, serving: Serving) -> None:
             raise retry_later(NOT_READY, f"{state.reason}: {state.message}")
         return _json(orjson.dumps({"status": "ready", "model_version": serving.served_name}))
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """All metrics in Prometheus' text format."""
         return Response(serving.metrics.page(), media_type=CONTENT_TYPE)

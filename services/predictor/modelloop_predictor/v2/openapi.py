@@ -81,7 +81,13 @@ INDEX: Schema = {
     "requestBody": {
         "required": False,
         "content": {
-            rest.JSON_TYPE: {"schema": {"type": "object", "properties": {"ready": {"type": "boolean"}}}},
+            rest.JSON_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"ready": {"type": "boolean"}},
+                    "additionalProperties": False,
+                }
+            },
         },
     }
 }
