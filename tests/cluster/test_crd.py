@@ -211,6 +211,39 @@ REFUSED = [
     wrong("spec.serving.timeout", "1h1ms", "spec.serving.timeout", "at most 1h", id="a duration above an hour"),
     wrong("spec.serving.timeout", "1d", "spec.serving.timeout", "at most 1h", id="a day"),
     wrong("spec.serving.timeout", "999999999h", "spec.serving.timeout", "at most 1h", id="114,000 years"),
+    wrong("spec.serving.maxQueue", 0, "spec.serving.maxQueue", "greater than or equal to 1", id="no queue"),
+    wrong("spec.serving.maxQueue", 100_001, "spec.serving.maxQueue", "less than or equal to 100000", id="a long queue"),
+    wrong(
+        "spec.serving.batching",
+        {"maxBatchSize": 0},
+        "spec.serving.batching.maxBatchSize",
+        "greater than or equal to 1",
+        id="batches of nothing",
+    ),
+    wrong(
+        "spec.serving.batching",
+        {"maxBatchSize": 4097},
+        "spec.serving.batching.maxBatchSize",
+        "less than or equal to 4096",
+        id="batches of 4097",
+    ),
+    *(
+        wrong("spec.serving.batching", {"maxDelay": delay}, "spec.serving.batching.maxDelay", told, id=f"delay {delay}")
+        for delay, told in (
+            ("1001ms", "at most 1s"),
+            ("1m", "in ms or s"),
+            ("999999999s", "at most 1s"),
+            ("5", "should match"),
+            ("-1ms", "should match"),
+        )
+    ),
+    wrong(
+        "spec.serving",
+        {"timeout": "50ms", "batching": {"maxDelay": "50ms"}},
+        "spec.serving",
+        "batching.maxDelay must be shorter than timeout",
+        id="a delay as long as the timeout",
+    ),
     wrong("spec.serving.entityKey", "user id", "spec.serving.entityKey", "should match", id="a key with a blank"),
     wrong("spec.serving.entityKey", "features", "spec.serving", "entityKey", id="a key of requests"),
     wrong(
@@ -474,6 +507,8 @@ def test_nothing_but_the_registry_is_needed_and_defaults_are_filled_in(control_p
     }
     assert (spec["serving"]["device"], spec["serving"]["timeout"]) == ("cpu", "1s")
     assert spec["serving"]["entityKey"] == "user_id"
+    assert spec["serving"]["batching"] == {"maxBatchSize": 64, "maxDelay": "0ms"}
+    assert spec["serving"]["maxQueue"] == 1000
     assert spec["traffic"] == {}
     assert not {"version", "task"} & spec.keys()
     assert not {"replicas", "autoscaling"} & spec["serving"].keys()

@@ -171,6 +171,9 @@ SPECS: dict[str, dict[str, Any]] = {
             "resources": {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"memory": "2Gi"}},
         },
     },
+    "batches-and-bounds": {
+        "serving": {"batching": {"maxBatchSize": 256, "maxDelay": "5ms"}, "maxQueue": 200},
+    },
     "autoscaling": {
         "serving": {"autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilization": 60}},
     },

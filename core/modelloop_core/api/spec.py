@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from modelloop_core.api.batching import DELAY_FORM, Batching
 from modelloop_core.api.fields import APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
@@ -15,6 +16,9 @@ from modelloop_core.feature_schema import Task
 DEFAULT_REPLICAS = 2
 ENTITY_KEYS_TAKEN = ("features", "instances", "request_id")
 LONGEST_TIMEOUT_SECONDS = 3600
+# More digits than these, or days, would be more than CEL's own durations can hold.
+_TIMEOUT_FORM = "^([0-9]{1,7}ms|[0-9]{1,5}(s|m|h))+$"
+_DELAY_TOO_LONG = "batching.maxDelay must be shorter than timeout: a request that waits for it would be answered 504"
 _GPUS = f"self.resources.limits['{GPU}']"
 _NAME = r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = (
@@ -112,6 +116,11 @@ class Serving(APIObject):
                 f"|| quantity(string({_GPUS})).isGreaterThan(quantity('0'))",
                 f"device cuda needs a GPU: leave {GPU} out of resources, or give at least 1",
             ),
+            (
+                f"!self.timeout.matches('{_TIMEOUT_FORM}') || !self.batching.maxDelay.matches('{DELAY_FORM}') "
+                "|| duration(self.batching.maxDelay) < duration(self.timeout)",
+                _DELAY_TOO_LONG,
+            ),
         )
     )
 
@@ -133,8 +142,7 @@ class Serving(APIObject):
         description="Longest a prediction may take before it is answered 504; at most 1h.",
         json_schema_extra=rules(
             (
-                # More digits than these, or days, would be more than CEL's own durations can hold.
-                "self.matches('^([0-9]{1,7}ms|[0-9]{1,5}(s|m|h))+$') "
+                f"self.matches('{_TIMEOUT_FORM}') "
                 "&& duration(self) > duration('0s') && duration(self) <= duration('1h')",
                 "timeout must be longer than zero and at most 1h",
             )
@@ -153,6 +161,13 @@ class Serving(APIObject):
             )
         ),
     )
+    batching: Batching = Field(default=Batching(), description="How requests share the model's forward.")
+    maxQueue: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Most requests of a pod that wait for the model or are in it; one more is answered 503.",
+    )
     pod: Pod = Field(default=Pod(), description="Placement and additions to the pods.")
 
     @field_validator("timeout")
@@ -168,6 +183,12 @@ class Serving(APIObject):
         if key in ENTITY_KEYS_TAKEN:
             raise ValueError(f"{key!r} has a meaning of its own in a request")
         return key
+
+    @model_validator(mode="after")
+    def _delay_within_timeout(self) -> Self:
+        if seconds(self.batching.maxDelay) >= seconds(self.timeout):
+            raise ValueError(_DELAY_TOO_LONG)
+        return self
 
 
 class MLModelSpec(APIObject):

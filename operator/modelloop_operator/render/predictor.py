@@ -184,6 +184,9 @@ def _environment(model: MLModel, version: Version, installation: Installation) -
         device=serving.device,
         timeout_seconds=seconds(serving.timeout),
         entity_key=serving.entityKey,
+        max_queue=serving.maxQueue,
+        batch_max_size=serving.batching.maxBatchSize,
+        batch_max_delay_seconds=seconds(serving.batching.maxDelay),
         drain_seconds=float(installation.drain_seconds),
     )
     declared = [{"name": name, "value": value} for name, value in sorted(settings.to_environ().items())]
