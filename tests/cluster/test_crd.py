@@ -23,6 +23,7 @@ MINIMAL: dict[str, Any] = {
 EDGE = {"parentRefs": [{"name": "edge"}]}
 EDGE_LISTENER = {"name": "edge", "sectionName": "https"}
 SCRATCH = {"name": "a", "source": {"emptyDir": {}}}
+RULE = {"feature": "age", "op": "gt", "value": 30, "prediction": 0.9}
 MANY = {f"k{number}": "v" for number in range(33)}
 
 
@@ -243,6 +244,50 @@ REFUSED = [
         "spec.serving",
         "batching.maxDelay must be shorter than timeout",
         id="a delay as long as the timeout",
+    ),
+    wrong(
+        "spec.serving.fallback", {}, "spec.serving.fallback", "at least 1 properties", id="a fallback that says nothing"
+    ),
+    wrong(
+        "spec.serving.fallback",
+        {"rules": []},
+        "spec.serving.fallback.rules",
+        "at least 1 items",
+        id="a list of no rules",
+    ),
+    wrong(
+        "spec.serving.fallback",
+        {"rules": [RULE] * 65},
+        "spec.serving.fallback.rules",
+        "Too many: 65: must have at most 64 items",
+        id="65 rules",
+    ),
+    *(
+        wrong(
+            "spec.serving.fallback", {"rules": [RULE | change]}, f"spec.serving.fallback.rules[0].{field}", told, id=id_
+        )
+        for change, field, told, id_ in (
+            ({"op": ">"}, "op", 'supported values: "lt", "le", "gt", "ge", "eq", "ne"', "an operator that is none"),
+            ({"value": {"of": 3}}, "value", "must have at most 0 items", "a value that is an object"),
+            ({"value": [1, 2]}, "value", "must have at most 0 items", "a value that is a list"),
+            ({"prediction": None}, "prediction", "Required value", "a rule without a prediction"),
+            ({"prediction": "x" * 257}, "prediction", "may not be more than 256", "a class of 257 letters"),
+            ({"feature": ""}, "feature", "at least 1 chars", "a feature without a name"),
+        )
+    ),
+    wrong(
+        "spec.serving.fallback",
+        {"constant": {"a": 1}},
+        "spec.serving.fallback.constant",
+        "must have at most 0 items",
+        id="a constant object",
+    ),
+    wrong(
+        "spec.serving.fallback",
+        {"version": "1.0.0"},
+        "spec.serving.fallback.version",
+        "unknown field",
+        id="a fallback version",
     ),
     wrong("spec.serving.entityKey", "user id", "spec.serving.entityKey", "should match", id="a key with a blank"),
     wrong("spec.serving.entityKey", "features", "spec.serving", "entityKey", id="a key of requests"),
@@ -528,6 +573,14 @@ def test_one_part_of_resources_is_not_contradicted_by_a_default_of_the_other(
     answer = dry_run(control_plane, changed("spec.serving.resources", given))
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["spec"]["serving"]["resources"] == kept
+
+
+@pytest.mark.parametrize("plain", [0.25, 7, True, "north"], ids=["fraction", "whole", "flag", "text"])
+def test_a_fallback_takes_whatever_a_signature_could_ask_for(control_plane: ControlPlane, plain: Any) -> None:
+    given = {"constant": plain, "rules": [RULE | {"value": plain, "prediction": plain}]}
+    answer = dry_run(control_plane, changed("spec.serving.fallback", given))
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["spec"]["serving"]["fallback"] == given
 
 
 def test_autoscaling_gets_its_defaults(control_plane: ControlPlane) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 import pytest
 
+from modelloop_core.fallback import Fallback, FallbackRule
 from modelloop_core.feature_schema import Task
 from modelloop_core.wire.environment import PREFIX, PredictorEnvironment
 from modelloop_predictor.settings import SettingsError, read_settings
@@ -24,6 +26,7 @@ EVERYTHING: dict[str, Any] = {
     "threads": 3,
     "batch_max_size": 7,
     "batch_max_delay_seconds": 0.5,
+    "fallback": Fallback(constant=0.5, rules=(FallbackRule(feature="region", op="eq", value="north", prediction=1),)),
     "access_log_per_second": 3,
     "max_queue": 7,
     "max_body_bytes": 1000,
@@ -79,6 +82,9 @@ def test_defaults_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "70000"),
         ("ENTITY_KEY", "features"),
         ("DRAIN_SECONDS", "-1"),
+        ("FALLBACK", "half"),
+        ("FALLBACK", '{"constant"'),
+        ("FALLBACK", "{}"),
     ],
 )
 def test_a_bad_variable_stops_the_start_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -86,6 +92,13 @@ def test_a_bad_variable_stops_the_start_by_name(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(SettingsError, match=f"^MODELLOOP_{name}=") as refused:
         read_settings()
     assert value in str(refused.value)
+
+
+def test_a_bad_part_of_the_fallback_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = {"feature": "age", "op": "above", "value": 3, "prediction": 1}
+    _set(monkeypatch, FALLBACK=json.dumps({"rules": [rule]}))
+    with pytest.raises(SettingsError, match=r"^MODELLOOP_FALLBACK: rules\.0\.op='above': .*'lt'"):
+        read_settings()
 
 
 def test_missing_variables_are_all_named() -> None:

@@ -102,6 +102,20 @@ def test_each_prediction_is_a_span_of_its_callers_trace(tmp_path: Path, collecto
     assert (known["service.name"], known["service.namespace"], known["service.version"]) == ("churn", "shop", "1.2.3")
 
 
+def test_a_fallbacks_answer_is_no_error_and_says_so(tmp_path: Path, collector: Collector) -> None:
+    model = model_files.torchscript(model_files.RaisesAboveHundred(), tmp_path / ModelFormat.TORCHSCRIPT.value)
+    publish(tmp_path / "registry", model, pair(), example=(1.0, 2.0))
+    settings = {"model_name": "churn", "fallback": '{"constant": 0.5}'}
+    with PredictorProcess(tmp_path, settings, {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as predictor:
+        predictor.until_ready()
+        assert _ask(predictor, "/predict", {"features": [101, 0]}, SAMPLED).status_code == 200
+        predictor.terminate()
+        assert predictor.exit_code() == 0
+    attributes = _attributes(collector.spans()[0])
+    assert attributes["modelloop.fallback"] == "ModelFailed"
+    assert "error.type" not in attributes
+
+
 def test_a_collector_that_is_away_costs_no_prediction(tmp_path: Path) -> None:
     with _serve(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_BSP_SCHEDULE_DELAY="50") as predictor:
         predictor.until_ready()

@@ -174,6 +174,18 @@ SPECS: dict[str, dict[str, Any]] = {
     "batches-and-bounds": {
         "serving": {"batching": {"maxBatchSize": 256, "maxDelay": "5ms"}, "maxQueue": 200},
     },
+    "fallback": {
+        "serving": {
+            "fallback": {
+                "constant": 0.1,
+                "rules": [
+                    {"feature": "age", "op": "ge", "value": 65, "prediction": 0.9},
+                    {"feature": "region", "op": "eq", "value": "north", "prediction": 0},
+                    {"feature": "member", "op": "ne", "value": True, "prediction": 0.25},
+                ],
+            }
+        },
+    },
     "autoscaling": {
         "serving": {"autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilization": 60}},
     },

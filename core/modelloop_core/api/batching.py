@@ -14,9 +14,7 @@ DELAY_FORM = "^([0-9]{1,4}ms|[0-9]{1,2}s)+$"
 class Batching(APIObject):
     """How many rows share a forward of the model, and whether any of them waits for others."""
 
-    maxBatchSize: int = Field(
-        default=64, ge=1, le=4096, description="Most rows that go through the model at once."
-    )
+    maxBatchSize: int = Field(default=64, ge=1, le=4096, description="Most rows that go through the model at once.")
     maxDelay: Duration = Field(
         default="0ms",
         description="Longest a request may wait for others to share a forward with; at most 1s. With 0ms none waits, "

@@ -11,6 +11,7 @@ from modelloop_core.api.fields import APIObject, Duration, ObjectName, bounded_q
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
 from modelloop_core.api.traffic import Traffic
+from modelloop_core.fallback import Fallback
 from modelloop_core.feature_schema import Task
 
 DEFAULT_REPLICAS = 2
@@ -117,7 +118,9 @@ class Serving(APIObject):
                 f"device cuda needs a GPU: leave {GPU} out of resources, or give at least 1",
             ),
             (
-                f"!self.timeout.matches('{_TIMEOUT_FORM}') || !self.batching.maxDelay.matches('{DELAY_FORM}') "
+                # Without has() it could not be reckoned for the default of all of serving, which has no fields yet.
+                "!has(self.timeout) || !has(self.batching) || !has(self.batching.maxDelay) "
+                f"|| !self.timeout.matches('{_TIMEOUT_FORM}') || !self.batching.maxDelay.matches('{DELAY_FORM}') "
                 "|| duration(self.batching.maxDelay) < duration(self.timeout)",
                 _DELAY_TOO_LONG,
             ),
@@ -167,6 +170,10 @@ class Serving(APIObject):
         ge=1,
         le=100_000,
         description="Most requests of a pod that wait for the model or are in it; one more is answered 503.",
+    )
+    fallback: Fallback | None = Field(
+        default=None,
+        description="What is answered, marked by the header x-model-fallback, when the model fails or is late.",
     )
     pod: Pod = Field(default=Pod(), description="Placement and additions to the pods.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from modelloop_core.fallback import Fallback
 from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
 from modelloop_core.wire.predictions import RESERVED_KEYS
@@ -29,8 +30,8 @@ class PredictorEnvironment(BaseModel):
     are taken for `prestop_seconds` more, then what is in flight gets `drain_seconds`. `max_queue` bounds the requests
     that wait for the model, `max_body_bytes` one body. At most `batch_max_size` rows share a forward, which waits for
     more of them only if `batch_max_delay_seconds` says so. The access log has at most `access_log_per_second` lines of
-    each kind, answered and refused. A `grpc_port` makes the process answer by gRPC as well. Credentials of the store
-    come from the standard `AWS_*`.
+    each kind, the model's answers and others. `fallback`, as JSON, is what to answer where the model cannot. A
+    `grpc_port` makes the process answer by gRPC as well. Credentials of the store come from the standard `AWS_*`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,7 @@ class PredictorEnvironment(BaseModel):
     max_queue: int = Field(default=1000, ge=1)
     batch_max_size: int = Field(default=64, ge=1)
     batch_max_delay_seconds: float = Field(default=0.0, ge=0)
+    fallback: Fallback | None = None
     access_log_per_second: int = Field(default=10, ge=0)
     max_body_bytes: int = Field(default=8 << 20, ge=1)
     read_seconds: float = Field(default=10.0, gt=0)
@@ -80,7 +82,11 @@ class PredictorEnvironment(BaseModel):
     def to_environ(self) -> dict[str, str]:
         """Variables to set in a pod: only what differs from the defaults, so that a new default needs no write."""
         return {
-            PREFIX + name.upper(): str(value)
-            for name, value in self.model_dump().items()
-            if value is not None and value != type(self).model_fields[name].default
+            PREFIX + name.upper(): _written(getattr(self, name))
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) not in (None, field.default)
         }
+
+
+def _written(value: object) -> str:
+    return value.model_dump_json(exclude_none=True) if isinstance(value, BaseModel) else str(value)

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 VERSION_HEADER = "x-model-version"
 """On every answer: the version that gave it, as `v1.2.3`."""
 
+FALLBACK_HEADER = "x-model-fallback"
+"""On an answer that is not the model's but the declared fallback's: why, in one word."""
+
 REQUEST_ID_HEADER = "x-request-id"
 TRACE_HEADER = "traceparent"
 PROBLEM_TYPE = "application/problem+json"

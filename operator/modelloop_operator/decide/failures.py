@@ -8,7 +8,9 @@ import json
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.api.status import FailedVersion
 
-NOT_THE_VERSIONS_FAULT = frozenset({"BadSettings", "CacheUnwritable", "ProgressDeadlineExceeded", "RuntimeMissing"})
+NOT_THE_VERSIONS_FAULT = frozenset(
+    {"BadSettings", "CacheUnwritable", "FallbackInvalid", "ProgressDeadlineExceeded", "RuntimeMissing"}
+)
 """Reasons that the spec or the cluster is to blame for: the same version may serve once these are mended."""
 
 

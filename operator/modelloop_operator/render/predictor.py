@@ -184,6 +184,7 @@ def _environment(model: MLModel, version: Version, installation: Installation) -
         device=serving.device,
         timeout_seconds=seconds(serving.timeout),
         entity_key=serving.entityKey,
+        fallback=serving.fallback,
         max_queue=serving.maxQueue,
         batch_max_size=serving.batching.maxBatchSize,
         batch_max_delay_seconds=seconds(serving.batching.maxDelay),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER
 from modelloop_predictor.logs import event
@@ -21,7 +21,7 @@ _random_bits = random.Random(int.from_bytes(random.SystemRandom().randbytes(32))
 class Exchange:
     """One request on its way: who asks, since when, and what came of it."""
 
-    __slots__ = ("count", "method", "path", "reason", "request_id", "started", "status", "trace")
+    __slots__ = ("count", "fallback", "method", "path", "reason", "request_id", "started", "status", "trace")
 
     def __init__(self, request_id: str, trace: bytes | None, path: str, method: str = "POST") -> None:
         self.request_id = request_id
@@ -31,7 +31,12 @@ class Exchange:
         self.started = time.perf_counter()
         self.status = 0
         self.reason: str | None = None
+        self.fallback: str | None = None
         self.count = 0
+
+    def fall_back(self, why: str) -> None:
+        """Note that the answer is the declared fallback's and not the model's."""
+        self.reason, self.fallback = "FellBack", why
 
 
 class Tracer(Protocol):
@@ -47,7 +52,7 @@ class Tracer(Protocol):
 
 
 class Accounts:
-    """Counts every prediction request, and logs at most `lines_a_second` of each kind, answered and refused."""
+    """Counts every prediction request; logs at most `lines_a_second` of each kind, the model's answers and others."""
 
     def __init__(self, tally: RequestTally, lines_a_second: int, tracer: Tracer | None = None) -> None:
         self._tally = tally
@@ -65,6 +70,8 @@ class Accounts:
         tally.seconds.observe(seconds)
         if reason is None:
             tally.rows += exchange.count
+        elif exchange.fallback is not None:
+            tally.fallbacks[exchange.fallback] += 1
         else:
             tally.errors[reason] += 1
         if self._tracer is not None:
@@ -80,6 +87,7 @@ class Accounts:
 
     def _log(self, exchange: Exchange, seconds: float) -> None:
         unlogged, self._unlogged = self._unlogged, 0
+        more: dict[str, Any] = {} if exchange.fallback is None else {"fallback": exchange.fallback}
         event(
             "request",
             request_id=exchange.request_id,
@@ -90,6 +98,7 @@ class Accounts:
             milliseconds=round(seconds * 1000, 3),
             reason=exchange.reason or "Answered",
             unlogged=unlogged,
+            **more,
         )
 
 

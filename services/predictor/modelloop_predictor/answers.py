@@ -8,6 +8,9 @@ import orjson
 
 from modelloop_core.feature_schema import MulticlassOutput, Output, output_columns
 
+Values = list[Any]
+"""Predictions of a request's rows, in order: floats, or for multiclass a list of floats a row."""
+
 
 class AnswerWriter:
     """Writes answers of one version; `served_name` is the version as answers carry it (`v1.2.3`)."""

@@ -8,7 +8,13 @@ from typing import Any
 
 import orjson
 
-from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
+from modelloop_core.wire.predictions import (
+    FALLBACK_HEADER,
+    PROBLEM_TYPE,
+    REQUEST_ID_HEADER,
+    TRACE_HEADER,
+    VERSION_HEADER,
+)
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, identity, new_request_id
 from modelloop_predictor.body import ClientGone
 from modelloop_predictor.logs import event
@@ -72,6 +78,8 @@ class Edge:
         headers = [self._version_header, (REQUEST_ID_HEADER.encode(), exchange.request_id.encode())]
         if exchange.trace is not None:
             headers.append((TRACE_HEADER.encode(), exchange.trace))
+        if exchange.fallback is not None:
+            headers.append((FALLBACK_HEADER.encode(), exchange.fallback.encode()))
         if self._serving.readiness.draining:
             headers.append((b"connection", b"close"))
         return headers

@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from modelloop_core.inference import Float64s
+from modelloop_core.wire.predictions import FALLBACK_HEADER
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, new_request_id
 from modelloop_predictor.edge import PREDICT_PATH, problem_answer
 from modelloop_predictor.heads import Head
 from modelloop_predictor.parsing import check_content_type, known_id, parse
 from modelloop_predictor.problems import ProblemError
-from modelloop_predictor.scoring import Values
+from modelloop_predictor.scoring import Values, checked_rows
 from modelloop_predictor.translation import problem_of
 from modelloop_predictor.v2.contract import Inference
 from modelloop_predictor.v2.rest import JSON_TYPE, LENGTH_HEADER, check_infer_type, json_length
@@ -77,7 +78,7 @@ class HotCall(Exchange):
         self.method, self.path = "POST", head.path
         self.started = perf_counter()
         self.status = self.count = 0
-        self.reason = None
+        self.reason = self.fallback = None
         self.connection = connection
         self.version = version
         self.head = head
@@ -100,13 +101,23 @@ class HotCall(Exchange):
         """Read the body with an eye on each value, to have its rows or to name the field at fault."""
         raise NotImplementedError
 
-    def answer(self, values: Values) -> None:
+    def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
         """Write the predictions."""
         raise NotImplementedError
 
     def fail(self, error: Exception) -> None:
-        """Write what went wrong."""
+        """Answer with the version's fallback, or write what went wrong."""
         problem = problem_of(error, self.request_id)
+        if self.version.fallback is not None:
+            try:
+                values = self.version.fallback.instead_of(problem, lambda: checked_rows(self))
+            except ProblemError as invalid:
+                problem = invalid
+            else:
+                if values is not None:
+                    self.fall_back(problem.kind.reason)
+                    self.answer(values, {FALLBACK_HEADER: problem.kind.reason})
+                    return
         self.settled, self.status, self.reason = True, problem.kind.status, problem.kind.reason
         body, kind = problem_answer(self.path, problem, self.request_id)
         self.connection.finish(self, body, {**problem.headers, "content-type": kind})
@@ -149,11 +160,11 @@ class PredictCall(HotCall):
         self.cells, self.count = None, len(rows)
         return rows
 
-    def answer(self, values: Values) -> None:
+    def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
         """Write the predictions as JSON."""
         self.settled, self.status = True, 200
         body = self.version.answers.write(values, many=self.many, request_id=self.request_id)
-        self.connection.finish(self, body, NO_HEADERS)
+        self.connection.finish(self, body, headers)
 
 
 class InferCall(HotCall):
@@ -183,12 +194,14 @@ class InferCall(HotCall):
         """The rows that were read."""
         return self.inference.rows
 
-    def answer(self, values: Values) -> None:
+    def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
         """Write the predictions as tensors."""
         self.settled, self.status = True, 200
         scores = np.array(values, dtype=np.float64)
-        body, headers = self.version.rest.write(scores, self.inference, self.request_id)
-        self.connection.finish(self, body, NO_HEADERS if headers["content-type"] == JSON_TYPE else headers)
+        body, described = self.version.rest.write(scores, self.inference, self.request_id)
+        if described["content-type"] != JSON_TYPE:
+            headers = {**headers, **described}
+        self.connection.finish(self, body, headers)
 
 
 def calls_of(served_model: str) -> Mapping[bytes, type[HotCall]]:

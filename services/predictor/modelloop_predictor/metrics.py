@@ -52,6 +52,7 @@ class RequestTally(Collector):
     def __init__(self) -> None:
         self.requests: Tally[int] = Tally()
         self.errors: Tally[str] = Tally()
+        self.fallbacks: Tally[str] = Tally()
         self.seconds = Distribution(_SECONDS)
         self.batches = Distribution(_ROWS)
         self.rows = 0
@@ -70,13 +71,21 @@ class RequestTally(Collector):
         )
         for reason, count in sorted(self.errors.items()):
             errors.add_metric([reason], count)
+        fallbacks = CounterMetricFamily(
+            f"{_PREFIX}_fallbacks_total",
+            "Requests answered by the fallback, by what went wrong.",
+            labels=["reason"],
+        )
+        for reason, count in sorted(self.fallbacks.items()):
+            fallbacks.add_metric([reason], count)
         about_seconds = "Time from a prediction request's headers to its answer."
         return [
             requests,
             errors,
+            fallbacks,
             self.seconds.family(f"{_PREFIX}_request_duration_seconds", about_seconds),
             self.batches.family(f"{_PREFIX}_batch_rows", "Rows that went through the model at once."),
-            CounterMetricFamily(f"{_PREFIX}_predictions_total", "Rows predicted.", value=self.rows),
+            CounterMetricFamily(f"{_PREFIX}_predictions_total", "Rows predicted by the model.", value=self.rows),
             GaugeMetricFamily(f"{_PREFIX}_requests_in_flight", "Predictions that wait for an answer.", self.in_flight),
             GaugeMetricFamily(f"{_PREFIX}_queue_length", "Predictions that wait for the model.", self.waiting()),
         ]

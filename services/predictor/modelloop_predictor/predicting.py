@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 
 from modelloop_core.inference import Float64s
-from modelloop_predictor.scoring import Scoring, Values
+from modelloop_predictor.accounts import Exchange
+from modelloop_predictor.scoring import Values
+from modelloop_predictor.serving import Serving
+from modelloop_predictor.translation import problem_of
 from modelloop_predictor.version import LoadedVersion
 
 
@@ -35,9 +38,27 @@ class _Awaited:
         self._outcome.set_exception(error)
 
 
-async def predict(scoring: Scoring, version: LoadedVersion, rows: Float64s) -> Values:
-    """The predictions of checked rows; raises InferenceError, or ProblemError for a full queue or a missed deadline."""
+async def predict(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Values:
+    """The predictions of checked rows, the model's or, noted in the exchange, the fallback's.
+
+    Raises InferenceError, or ProblemError for a full queue, a missed deadline or a model that hangs.
+    """
+    try:
+        return await _modelled(serving, version, rows)
+    except Exception as error:
+        if version.fallback is None:
+            raise
+        problem = problem_of(error, exchange.request_id)
+        values = version.fallback.instead_of(problem, lambda: rows)
+        if values is None:
+            raise problem from error
+        exchange.fall_back(problem.kind.reason)
+        return values
+
+
+async def _modelled(serving: Serving, version: LoadedVersion, rows: Float64s) -> Values:
+    serving.check_unstuck()
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Values] = loop.create_future()
-    scoring.ask(_Awaited(version, rows, outcome), loop)
+    serving.scoring.ask(_Awaited(version, rows, outcome), loop)
     return await outcome

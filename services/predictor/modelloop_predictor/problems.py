@@ -34,6 +34,7 @@ BAD_OUTPUT = Kind(500, "BadOutput", "The model gave an answer that its signature
 NOT_READY = Kind(503, "NotReady", "The predictor is not ready")
 QUEUE_FULL = Kind(503, "QueueFull", "Too many requests wait for the model")
 OUT_OF_MEMORY = Kind(503, "OutOfMemory", "There was no memory for this request")
+MODEL_STUCK = Kind(503, "ModelStuck", "The model hangs")
 DEADLINE = Kind(504, "DeadlineExceeded", "The model did not answer in time")
 
 

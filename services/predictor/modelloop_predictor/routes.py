@@ -54,7 +54,7 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
         exchange.request_id = envelope.request_id or exchange.request_id
         rows = version.rows.read(envelope)
         exchange.count = len(rows)
-        values = await predict(serving.scoring, version, rows)
+        values = await predict(serving, version, rows, exchange)
         return _json(version.answers.write(values, many=envelope.many, request_id=exchange.request_id))
 
 

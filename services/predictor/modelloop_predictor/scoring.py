@@ -15,12 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from modelloop_core.inference import Float64s
+from modelloop_predictor.answers import Values as Values
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
 from modelloop_predictor.version import LoadedVersion
-
-Values = list[Any]
-"""Predictions of a request's rows, in order: floats, or for multiclass a list of floats a row."""
 
 
 class Question(Protocol):
@@ -51,6 +49,15 @@ class Question(Protocol):
     def fail(self, error: Exception) -> None:
         """Take what went wrong."""
         ...
+
+
+def checked_rows(question: Question) -> Float64s:
+    """float64 [count, features] of one question, all within bounds; raises ProblemError that names what is not."""
+    if question.cells is not None:
+        rows = question.version.fast.matrix(question.cells)
+        if rows is not None:
+            return rows
+    return question.rows()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.accounts import Accounts, Tracer
 from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
-from modelloop_predictor.problems import NOT_READY, retry_later
+from modelloop_predictor.problems import MODEL_STUCK, NOT_READY, retry_later
 from modelloop_predictor.readiness import Phase, Readiness, State, stuck_after
 from modelloop_predictor.scoring import Limits, Scoring
 from modelloop_predictor.version import LoadedVersion
@@ -57,11 +57,21 @@ class Serving:
         return self.readiness.state
 
     def live_version(self) -> LoadedVersion:
-        """The version to answer with, also while draining; raises 503 before there is one, or when it hangs."""
-        if self._version is None or self.stuck:
+        """The version to answer with, also while draining; raises 503 before there is one.
+
+        Raises 503 also while its model hangs, unless there is a fallback that can answer.
+        """
+        if self._version is None:
             state = self.state
             raise retry_later(NOT_READY, f"{state.reason}: {state.message}", RETRY_AFTER_SECONDS)
+        if self._version.fallback is None:
+            self.check_unstuck()
         return self._version
+
+    def check_unstuck(self) -> None:
+        """Raise 503 when the model hangs."""
+        if self.stuck:
+            raise retry_later(MODEL_STUCK, self.state.message, RETRY_AFTER_SECONDS)
 
 
 def _limits(settings: PredictorEnvironment) -> Limits:

@@ -30,7 +30,7 @@ def read_settings() -> PredictorEnvironment:
 
 
 def _line(location: tuple[int | str, ...], message: str, found: object) -> str:
-    variable = PREFIX + "_".join(str(part) for part in location).upper()
-    if message == "Field required":
+    variable, place = PREFIX + str(location[0]).upper(), ".".join(str(part) for part in location[1:])
+    if message == "Field required" and not place:
         return f"{variable} is not set"
-    return f"{variable}={found!r}: {message}"
+    return f"{variable}{': ' if place else ''}{place}={found!r}: {message}"

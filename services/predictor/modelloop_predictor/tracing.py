@@ -97,6 +97,8 @@ def _attributes(exchange: Exchange, route: str) -> dict[str, Any]:
         "modelloop.request_id": exchange.request_id,
         "modelloop.rows": exchange.count,
     }
-    if exchange.reason is not None:
+    if exchange.fallback is not None:
+        attributes["modelloop.fallback"] = exchange.fallback
+    elif exchange.reason is not None:
         attributes["error.type"] = exchange.reason
     return attributes

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from modelloop_core.feature_schema import CategoricalFeature, Feature
+from modelloop_core.feature_schema import CategoricalFeature, Feature, Signature
 from modelloop_core.inference import Scorer, load_model
 from modelloop_core.manifest import MANIFEST_NAME, Manifest
 from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing, PreprocessingError
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.answers import AnswerWriter
+from modelloop_predictor.fallback import FallbackAnswers, FallbackMisfit
 from modelloop_predictor.fast_rows import FastReader
 from modelloop_predictor.parsing import Envelope
 from modelloop_predictor.problems import ProblemError
@@ -55,6 +56,7 @@ class LoadedVersion:
     answers: AnswerWriter
     contract: Contract
     rest: RestCodec
+    fallback: FallbackAnswers | None = None
     quick: bool = False
 
     @property
@@ -84,6 +86,7 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
     except PreprocessingError as error:
         raise UnusableVersion("PreprocessingInvalid", str(error)) from error
     served_name = Version.parse(manifest.version).served_name
+    fallback = _fallback(signature, settings)
     contract = Contract(signature, settings.served_model, served_name, settings.entity_key)
     return LoadedVersion(
         manifest=manifest,
@@ -95,6 +98,7 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
         answers=AnswerWriter(signature.output, served_name),
         contract=contract,
         rest=RestCodec(contract),
+        fallback=fallback,
     )
 
 
@@ -118,6 +122,16 @@ def warm_up(version: LoadedVersion, largest_batch: int) -> LoadedVersion:
         seconds = time.perf_counter() - started
         version.answers.write(values, many=rows > 1, request_id="warm-up")
     return replace(version, quick=seconds <= _QUICK_SECONDS and not version.scorer.loops)
+
+
+def _fallback(signature: Signature, settings: PredictorEnvironment) -> FallbackAnswers | None:
+    if settings.fallback is None:
+        return None
+    try:
+        return FallbackAnswers(settings.fallback, signature)
+    except FallbackMisfit as error:
+        version = settings.model_version
+        raise UnusableVersion("FallbackInvalid", f"serving.fallback does not fit version {version}: {error}") from error
 
 
 def _preprocessing(folder: Path, manifest: Manifest) -> Preprocessing:

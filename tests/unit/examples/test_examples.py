@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import yaml
 from examples.employment import census
 
 from modelloop_core.api import MLModelSpec
+from modelloop_core.fallback import Fallback
+from modelloop_predictor.fallback import FallbackAnswers
+from support.published import PEOPLE
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("*/mlmodel.yaml"))
@@ -25,6 +29,22 @@ def test_an_example_is_a_valid_mlmodel(path: Path) -> None:
 def test_each_example_is_listed() -> None:
     listed = (EXAMPLES / "README.md").read_text()
     assert [path.parent.name for path in MANIFESTS if f"]({path.parent.name}/)" not in listed] == []
+
+
+def test_the_fallback_fits_the_model_that_it_speaks_of() -> None:
+    spec = MLModelSpec.model_validate(yaml.safe_load((EXAMPLES / "fallback/mlmodel.yaml").read_text())["spec"])
+    assert spec.serving.fallback is not None
+    group = census.launch_population(census.records(), 2015)
+    FallbackAnswers(spec.serving.fallback, census.signature(group))
+
+
+def test_the_fallback_in_the_documents_answers_as_it_says() -> None:
+    text = (EXAMPLES.parent / "docs/predictor.md").read_text()
+    (written,) = re.findall(r"```yaml\n(fallback:\n.*?)```", text, re.DOTALL)
+    declared = Fallback.model_validate(yaml.safe_load(written)["fallback"])
+    north, south = PEOPLE.inputs[3].levels.index("north"), PEOPLE.inputs[3].levels.index("south")  # type: ignore[union-attr]
+    rows = np.array([[65, 0, 0, north, 0], [64, 0, 0, north, 0], [64, 0, 0, south, 0]], dtype=np.float64)
+    assert FallbackAnswers(declared, PEOPLE).answer(rows) == [0.9, 0.3, 0.1]
 
 
 def test_a_persons_columns_name_each_level_once() -> None:

@@ -1,60 +1,21 @@
 from __future__ import annotations
 
-import dataclasses
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 
-from modelloop_core.inference import Float64s, OutOfMemory, Scorer
+from modelloop_core.inference import Float64s, OutOfMemory
 from modelloop_predictor.model_thread import ModelThread
 from support import model_files
 from support.predictor_inside import Predictor, Start, never_ending, settings_for
 from support.published import A_VALUE
+from support.replaced_model import hanging, replace_model
 
 PERSON = {"features": [31, 2500, True, "north", "phone"]}
 JSON = {"content-type": "application/json"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-class Scores(Scorer):
-    """Stands for a scorer: calls a function."""
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
-
-    def predict(self, rows: Float64s) -> Float64s:
-        result: Float64s = self._call(rows)
-        return result
-
-
-def replace_model(predictor: Predictor, call: Any) -> None:
-    """Let `call` answer from now on."""
-    version = predictor.serving.version
-    assert version is not None
-    predictor.serving.install(dataclasses.replace(version, scorer=Scores(call), quick=False))
-
-
-@contextmanager
-def hanging(predictor: Predictor) -> Iterator[list[float]]:
-    """A model that hangs for as long as the block; the list has the first number of each call."""
-    entered: list[float] = []
-    release = threading.Event()
-
-    def hang(rows: Float64s) -> Float64s:
-        entered.append(float(rows[0, 0]))
-        assert release.wait(60)
-        return np.zeros(len(rows))
-
-    replace_model(predictor, hang)
-    try:
-        yield entered
-    finally:
-        release.set()
 
 
 def _problem(answer: Any, status: int, reason: str) -> dict[str, Any]:
@@ -231,7 +192,7 @@ def test_a_model_that_hangs_for_many_deadlines_ends_readiness_and_liveness(tmp_p
             now[0] = 105.1
             assert "ModelStuck" in _problem(predictor.ask("GET", "/readyz"), 503, "NotReady")["detail"]
             assert "ModelStuck" in _problem(predictor.ask("GET", "/healthz"), 503, "NotReady")["detail"]
-            assert "ModelStuck" in _problem(predictor.predict({"features": [1, 2]}), 503, "NotReady")["detail"]
+            assert "not returned" in _problem(predictor.predict({"features": [1, 2]}), 503, "ModelStuck")["detail"]
 
 
 def test_a_full_queue_is_told_to_come_again(started: Start) -> None:

@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
+from modelloop_core.wire.predictions import FALLBACK_HEADER, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, identity, new_request_id
 from modelloop_predictor.parsing import known_id
 from modelloop_predictor.problems import (
     DEADLINE,
     INVALID,
     MALFORMED,
+    MODEL_STUCK,
     NOT_READY,
     OUT_OF_MEMORY,
     QUEUE_FULL,
@@ -42,6 +43,7 @@ _CODES: dict[Kind, grpc.StatusCode] = {
     OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     # Clients try again on UNAVAILABLE by themselves.
     NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    MODEL_STUCK: grpc.StatusCode.UNAVAILABLE,
     QUEUE_FULL: grpc.StatusCode.UNAVAILABLE,
     DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
@@ -147,7 +149,7 @@ class GrpcServer:
         exchange.request_id = known_id(request.id) or exchange.request_id
         inference = messages.read(request, loaded.contract)
         exchange.count = len(inference.rows)
-        scores = await model.score(serving, loaded, inference.rows)
+        scores = await model.score(serving, loaded, inference.rows, exchange)
         return messages.write(scores, inference, loaded.contract, exchange.request_id)
 
     async def _server_live(self, _: pb.ServerLiveRequest, __: Exchange) -> Message:
@@ -197,6 +199,8 @@ class GrpcServer:
         found = [(VERSION_HEADER, self._serving.served_name), (REQUEST_ID_HEADER, exchange.request_id)]
         if exchange.trace is not None:
             found.append((TRACE_HEADER, exchange.trace.decode()))
+        if exchange.fallback is not None:
+            found.append((FALLBACK_HEADER, exchange.fallback))
         return tuple(found)
 
 

@@ -11,6 +11,7 @@ from modelloop_core.inference import Float64s
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
+from modelloop_predictor.accounts import Exchange
 from modelloop_predictor.parsing import shown
 from modelloop_predictor.predicting import predict
 from modelloop_predictor.problems import UNKNOWN_MODEL, ProblemError
@@ -111,9 +112,9 @@ def index(serving: Serving, *, ready_only: bool) -> list[IndexEntry]:
     return [IndexEntry(serving.settings.served_model, serving.served_name, _state_name(state.phase), reason)]
 
 
-async def score(serving: Serving, version: LoadedVersion, rows: Float64s) -> Float64s:
-    """Predictions of checked rows; raises 503 and 504 and what the model raises."""
-    return np.asarray(await predict(serving.scoring, version, rows), dtype=np.float64)
+async def score(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Float64s:
+    """Predictions of checked rows, the model's or the fallback's; raises 503, 504 and what the model raises."""
+    return np.asarray(await predict(serving, version, rows, exchange), dtype=np.float64)
 
 
 def _same(version: str, settings: PredictorEnvironment) -> bool:

@@ -89,7 +89,7 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
         exchange.request_id = known_id(parsed.request.id) or exchange.request_id
         inference = loaded.rest.read(parsed)
         exchange.count = len(inference.rows)
-        scores = await model.score(serving, loaded, inference.rows)
+        scores = await model.score(serving, loaded, inference.rows, exchange)
         body, described = loaded.rest.write(scores, inference, exchange.request_id)
         return Response(body, headers=dict(described))
 
