@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,13 @@ from modelloop_core.feature_schema import Task
 
 if TYPE_CHECKING:
     from modelloop_core.publishing import About, Declared, Published
+
+
+class Precision(StrEnum):
+    """What publishing can store a model in; said here too, so that --help loads no numerics."""
+
+    INT8 = "int8"
+    FP16 = "fp16"
 
 
 def _file(explanation: str) -> Any:
@@ -58,6 +66,16 @@ def publish(
         list[str] | None,
         typer.Option(metavar="NAME", help="An output to serve, of a model that gives several; may be repeated."),
     ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Store an ONNX model in fewer bits, after measuring what that changes.")
+    ] = None,
+    max_difference: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With --precision: what an answer may differ by, as probability or in standard deviations; 0.02.",
+        ),
+    ] = None,
     card: Annotated[Path | None, _file("YAML: model_id, training_data, intended_use, owner …")] = None,
     metric: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A metric; may be repeated.")] = None,
     endpoint: EndpointOption = None,
@@ -86,6 +104,8 @@ def publish(
             threshold=threshold,
             targets=tuple(target or ()),
             heads=tuple(head or ()),
+            precision=precision,
+            max_difference=max_difference,
         ),
         about=_about(card, metrics, registry),
         version=version,
@@ -94,13 +114,15 @@ def publish(
 
 
 def _declared(schema: Path | None, preprocessing: Path | None, **said: Any) -> Declared:
-    from modelloop_core.publishing import Declared, parse_preprocessing, parse_schema
+    from modelloop_core import publishing
 
     if schema:
-        said["schema"] = parse_schema(schema.read_bytes())
+        said["schema"] = publishing.parse_schema(schema.read_bytes())
     if preprocessing:
-        said["preprocessing"] = parse_preprocessing(preprocessing.read_bytes())
-    return Declared(**said)
+        said["preprocessing"] = publishing.parse_preprocessing(preprocessing.read_bytes())
+    if said["precision"]:
+        said["precision"] = publishing.Precision(said["precision"].value)
+    return publishing.Declared(**said)
 
 
 def _about(card: Path | None, metrics: dict[str, float], registry: str) -> About:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 class Logistic(torch.nn.Module):
@@ -123,6 +125,21 @@ def onnx_heads(path: Path, columns: int) -> Path:
     return _onnx(path, nodes, columns, outputs=("mean", "largest", "which"))
 
 
+def onnx_network(path: Path, columns: int, width: int) -> Path:
+    """A seeded linear layer to `width`, a ReLU and one to a value, as ONNX, [n, 1]."""
+    random = np.random.default_rng(7)
+    weights = [
+        numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
+        for name, shape in (("first", (columns, width)), ("second", (width, 1)))
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["wide"]),
+        helper.make_node("Relu", ["wide"], ["bent"]),
+        helper.make_node("MatMul", ["bent", "second"], ["y"]),
+    ]
+    return _onnx(path, nodes, columns, weights=weights)
+
+
 def onnx_constant_nan(path: Path, columns: int) -> Path:
     """log of a negative number in every row, as ONNX."""
     nodes = [
@@ -136,7 +153,13 @@ def onnx_constant_nan(path: Path, columns: int) -> Path:
 
 
 def _onnx(
-    path: Path, nodes: list[Any], columns: int, *, batch: int | str = "batch", outputs: tuple[str, ...] = ("y",)
+    path: Path,
+    nodes: list[Any],
+    columns: int,
+    *,
+    batch: int | str = "batch",
+    outputs: tuple[str, ...] = ("y",),
+    weights: Sequence[Any] = (),
 ) -> Path:
     graph = helper.make_graph(
         nodes,
@@ -146,6 +169,7 @@ def _onnx(
         [
             helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
             helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0]),
+            *weights,
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])

@@ -15,6 +15,7 @@ from modelloop_core.preprocessing import Preprocessing
 from modelloop_core.publishing.contract import About, Declared
 from modelloop_core.publishing.errors import PublishError
 from modelloop_core.publishing.mlflow_folder import MlflowModel, from_mlflow
+from modelloop_core.publishing.precision import Precision
 from modelloop_core.publishing.publish import Published, publish_model
 from modelloop_core.publishing.schema import Schema, parse_preprocessing, parse_schema
 from modelloop_core.registry import Registry
@@ -25,6 +26,7 @@ __all__ = [
     "About",
     "Declared",
     "MlflowModel",
+    "Precision",
     "PublishError",
     "Published",
     "Schema",
@@ -51,6 +53,8 @@ def publish(
     threshold: float | None = None,
     targets: Sequence[str] = (),
     heads: Sequence[str] = (),
+    precision: Precision | str | None = None,
+    max_difference: float | None = None,
     metrics: Mapping[str, float] | None = None,
     lineage: Lineage | None = None,
     reason: str = "",
@@ -64,9 +68,11 @@ def publish(
     `from_mlflow(folder)` gives, for which `frame` may be None if MLflow saved an input example with it; it takes
     float32 [rows, columns], one column for each feature after `preprocessing`, and answers [rows] or [rows, values].
     Where it gives several outputs, `heads` says which make the answer; `targets` names the values of a regression that
-    has several. `frame` (or the path of a Parquet file) shows what callers send; without a `schema` its
-    columns are the features, but for `label` and `targets`. `card` fills the model card: model_id, training_date,
-    training_data, intended_use, limitations, owner.
+    has several. `precision` stores a torch module or an ONNX file in fewer bits ("int8", "fp16"), if no answer then
+    differs by more than `max_difference` (0.02: of a probability, or of the values' standard deviation). `frame` (or
+    the path of a Parquet file) shows what callers send; without a `schema` its columns are the features, but for
+    `label` and `targets`. `card` fills the model card: model_id, training_date, training_data, intended_use,
+    limitations, owner.
     """
     declared = Declared(
         schema=Schema(inputs=schema.inputs, output=schema.output) if isinstance(schema, Signature) else schema,
@@ -76,6 +82,8 @@ def publish(
         threshold=threshold,
         targets=_names("targets", targets),
         heads=_names("heads", heads),
+        precision=_precision(precision),
+        max_difference=max_difference,
     )
     if isinstance(registry, str):
         card = {"model_id": name_in(registry), **card}
@@ -94,6 +102,13 @@ def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise PublishError(f"{what} is the text {names!r}", f"give a list: {what}=[{names!r}]")
     return tuple(names)
+
+
+def _precision(name: Precision | str | None) -> Precision | None:
+    try:
+        return None if name is None else Precision(name)
+    except ValueError as error:
+        raise PublishError(f"there is no precision {str(name)!r}", f"give one of {', '.join(Precision)}") from error
 
 
 def _task(name: Task | str | None) -> Task | None:

@@ -17,6 +17,7 @@ from modelloop_core.feature_schema import (
     output_columns,
 )
 from modelloop_core.publishing.errors import PublishError
+from modelloop_core.publishing.precision import Precision, metric_names
 from modelloop_core.publishing.schema import Schema, levels_of
 
 
@@ -29,6 +30,18 @@ def check_threshold(threshold: float | None) -> None:
     """Raise PublishError for a threshold that no probability can be compared with."""
     if threshold is not None and not 0 <= threshold <= 1:
         raise PublishError(f"the threshold is {threshold!r}, and it is compared with a probability", "give one in 0..1")
+
+
+def check_precision(precision: Precision | None, allowed: float | None, metrics: Mapping[str, float]) -> None:
+    """Raise PublishError for a difference that nothing will be held to, or that cannot be one."""
+    if allowed is not None and precision is None:
+        found = "a largest difference was given, but no other precision"
+        raise PublishError(found, f"say which ({', '.join(Precision)}), or leave it out")
+    if allowed is not None and not 0 <= allowed < math.inf:
+        raise PublishError(f"the largest difference is {allowed!r}, which is none", "give a number from 0 on")
+    taken = sorted(set(metrics) & set(metric_names(precision))) if precision else []
+    if taken:
+        raise PublishError(f"the metric {taken[0]!r} is measured here", "leave it out")
 
 
 def check_targets(targets: Sequence[str], task: Task | None, label: str | None) -> None:

@@ -11,6 +11,7 @@ from modelloop_core.feature_schema import Task
 from modelloop_core.history import Identity
 from modelloop_core.manifest import Lineage
 from modelloop_core.preprocessing import Preprocessing
+from modelloop_core.publishing.precision import Precision
 from modelloop_core.publishing.schema import Schema
 
 
@@ -19,7 +20,8 @@ class Declared:
     """What the caller says about the model's contract; whatever is None or empty is inferred from the reference.
 
     `targets` names the values of a regression that has several: columns of the reference with these names are no
-    features. `heads` names which of a program's several outputs make the answer.
+    features. `heads` names which of a program's several outputs make the answer. `precision` asks for fewer bits,
+    whose answers may differ from the original's by `max_difference` at the most.
     """
 
     schema: Schema | None = None
@@ -29,6 +31,8 @@ class Declared:
     threshold: float | None = None
     targets: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    precision: Precision | None = None
+    max_difference: float | None = None
 
     @property
     def not_features(self) -> tuple[str, ...]:

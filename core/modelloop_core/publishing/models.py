@@ -84,7 +84,7 @@ def _copy_onnx(path: Path, target: Path) -> tuple[str, ...]:
         onnx.save(onnx.load(str(path)), str(target))
     except Exception as error:
         # protobuf, onnx and the disk each raise their own.
-        said = f"{path.name} is no ONNX model, or its data file is missing: {_line(error)}"
+        said = f"{path.name} is no ONNX model, or its data file is missing: {first_line(error)}"
         raise PublishError(said, WHAT_TO_GIVE) from error
     return ("the weights beside the ONNX file were put into it",)
 
@@ -112,14 +112,16 @@ def _export(model: torch.nn.Module, columns: int, folder: Path) -> ModelFile:
             ready(example)
     except Exception as error:
         raise PublishError(
-            f"the module failed on a float32 tensor of shape [2, {columns}]: {_line(error)}",
+            f"the module failed on a float32 tensor of shape [2, {columns}]: {first_line(error)}",
             "it must take one matrix with a column for each feature after preprocessing; is the label among them?",
         ) from error
     shapes = ({0: torch.export.Dim("rows", min=1)},)
     try:
         return _save_exported(torch.export.export(ready, (example,), dynamic_shapes=shapes), folder)
     except Exception as error:  # noqa: BLE001 - torch.export raises whatever its compiler raises
-        return _script(ready, folder, f"torch.export could not take the module ({_line(error)}); TorchScript could")
+        return _script(
+            ready, folder, f"torch.export could not take the module ({first_line(error)}); TorchScript could"
+        )
 
 
 def _script(ready: torch.nn.Module, folder: Path, note: str) -> ModelFile:
@@ -129,7 +131,8 @@ def _script(ready: torch.nn.Module, folder: Path, note: str) -> ModelFile:
         scripted = torch.jit.script(ready)
     except Exception as error:
         raise PublishError(
-            f"the module can be neither exported nor scripted: {_line(error)}", f"export it yourself and {WHAT_TO_GIVE}"
+            f"the module can be neither exported nor scripted: {first_line(error)}",
+            f"export it yourself and {WHAT_TO_GIVE}",
         ) from error
     return _save_script(scripted, folder, note)
 
@@ -148,6 +151,7 @@ def _save_script(script: Any, folder: Path, *notes: str) -> ModelFile:
     return ModelFile(target, ModelFormat.TORCHSCRIPT, notes)
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a foreign error says, in one line."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0].strip() if lines else 'no message'}"[:300]

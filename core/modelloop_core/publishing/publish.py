@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pandas as pd
 
 from modelloop_core.card import CARD_NAME, ModelCard
 from modelloop_core.feature_schema import Output, Signature
-from modelloop_core.inference import InferenceError, Model, load_model
+from modelloop_core.inference import Float64s, InferenceError, Model, load_model
 from modelloop_core.manifest import Manifest
 from modelloop_core.preprocessing import PREPROCESSING_NAME
 from modelloop_core.publishing.agreement import (
     check_output,
+    check_precision,
     check_schema,
     check_targets,
     check_threshold,
@@ -27,6 +29,7 @@ from modelloop_core.publishing.mlflow_folder import MlflowModel
 from modelloop_core.publishing.mlflow_import import join
 from modelloop_core.publishing.models import ModelFile, store_model
 from modelloop_core.publishing.numbering import Numbering
+from modelloop_core.publishing.precision import Difference, Precision, check_difference, measure, store_in
 from modelloop_core.publishing.schema import infer_inputs
 from modelloop_core.publishing.trial import (
     check_answers,
@@ -72,6 +75,7 @@ class _Tried:
     signature: Signature
     example: tuple[float | str | None, ...]
     notes: tuple[str, ...]
+    metrics: Mapping[str, float]
 
 
 def publish_model(
@@ -92,6 +96,7 @@ def publish_model(
     declared, about = declared or Declared(), about or About()
     finite_metrics(about.metrics)
     check_threshold(declared.threshold)
+    check_precision(declared.precision, declared.max_difference, about.metrics)
     check_targets(declared.targets, declared.task, declared.label)
     check_schema(declared.schema, declared.not_features)
     source = _source(model, frame, declared, about)
@@ -138,13 +143,39 @@ def _try(source: _Source, folder: Path) -> _Tried:
     signature = Signature(inputs=inputs, output=output)
     check_output(output, task=declared.task, threshold=declared.threshold, label=label, targets=declared.targets)
     check_answers(signature, declared.preprocessing, loaded, rows)
+    metrics: dict[str, float] = {}
+    if declared.precision is not None:
+        stored, difference = _in_fewer_bits(declared.precision, source, stored, loaded, rows, signature)
+        metrics = difference.metrics()
     notes = (*source.notes, *stored.notes, *([note] if note else []))
-    return _Tried(stored, signature, example_of(inputs, sample), notes)
+    return _Tried(stored, signature, example_of(inputs, sample), notes, metrics)
+
+
+def _in_fewer_bits(
+    precision: Precision,
+    source: _Source,
+    stored: ModelFile,
+    original: Model,
+    rows: Float64s,
+    signature: Signature,
+) -> tuple[ModelFile, Difference]:
+    declared = source.declared
+    folder = stored.path.parent / precision.value
+    folder.mkdir()
+    columns = len(encoder_of(signature.inputs, declared.preprocessing).columns)
+    small = store_in(precision, source.model, stored, columns, folder)
+    loaded = _load(small, declared.heads)
+    difference = measure(precision, original, loaded, rows, signature, declared.preprocessing)
+    check_difference(difference, declared.max_difference)
+    before, after = (file.path.stat().st_size for file in (stored, small))
+    apart = f"answers differ by up to {difference.largest:.3g}, {difference.mean:.3g} on average"
+    note = f"{precision}: {after} bytes instead of {before}; {apart}"
+    return replace(small, notes=(*small.notes, note)), difference
 
 
 def _write(registry: Registry, version: Version, tried: _Tried, source: _Source) -> Published:
     declared, about = source.declared, source.about
-    metrics = finite_metrics(about.metrics)
+    metrics = finite_metrics({**about.metrics, **tried.metrics})
     card = ModelCard.of(
         about.notes,
         model_id=about.identity.name or "model",

@@ -151,6 +151,8 @@ def test_history_is_told_latest_first(shell: Shell) -> None:
         ((*PUBLISH[:-1], "right"), "no label column 'right'", "its columns are a, b, left"),
         ((*PUBLISH[:5], "m.onnx"), "no Parquet file", "give a Parquet file"),
         ((*PUBLISH, "--card", "m.onnx"), "not YAML", ""),
+        ((*PUBLISH, "--precision", "int8"), "no layer that int8 would make quicker", "without --precision"),
+        ((*PUBLISH, "--max-difference", "0.1"), "but no other precision", "int8, fp16"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
