@@ -16,7 +16,8 @@ from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
 from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.app import create_app
-from modelloop_predictor.loader import Failure, Loader
+from modelloop_predictor.failures import Failure
+from modelloop_predictor.loader import Loader
 from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.serving import Serving

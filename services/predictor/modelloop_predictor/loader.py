@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from modelloop_core.inference import InferenceError
-from modelloop_core.registry_errors import RegistryError
-from modelloop_core.storage.port import AccessDenied, StoreError
 from modelloop_core.versions import Version
+from modelloop_predictor.failures import Failure, judge_fetch, message_of
+from modelloop_predictor.fetching import FetchFailed
 from modelloop_predictor.logs import event
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
@@ -20,44 +18,25 @@ from modelloop_predictor.version import UnusableVersion, open_version, warm_up
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 class VersionSource(Protocol):
     """Where versions come from: a registry."""
 
     def download(self, version: Version, folder: Path) -> Path:
-        """The folder with the version's verified files; raises StoreError, RegistryError or OSError."""
+        """The folder with the version's verified files; raises FetchFailed, StoreError, RegistryError or OSError."""
         ...
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why an attempt failed, and whether another can succeed."""
-
-    reason: str
-    message: str
-    permanent: bool
 
 
 def judge(error: Exception) -> Failure:
     """Say what an error of an attempt means."""
-    message = " ".join(str(error).split())[:1000] or type(error).__name__
     match error:
-        case AccessDenied():
-            # Not for ever: somebody corrects the credentials or the bucket's policy.
-            return Failure("AccessDenied", message, permanent=False)
+        case FetchFailed():
+            return error.failure
         case UnusableVersion() | InferenceError():
-            return Failure(error.reason, message, permanent=not error.retriable)
-        case StoreError() | RegistryError():
-            return Failure(type(error).__name__, message, permanent=not error.retriable)
-        case OSError(errno=number) if number in _UNWRITABLE:
-            hint = "name a writable folder in MODELLOOP_CACHE_DIR"
-            return Failure("CacheUnwritable", f"{message}; {hint}", permanent=True)
-        case OSError():
-            return Failure("DiskFailed", message, permanent=False)
+            return Failure(error.reason, message_of(error), permanent=not error.retriable)
         case _:
-            return Failure("Unexpected", f"{type(error).__name__}: {message}", permanent=False)
+            return judge_fetch(error)
 
 
 class Loader:

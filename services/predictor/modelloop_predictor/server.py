@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from modelloop_core.registry import Registry
-from modelloop_core.storage.open import open_store
 from modelloop_core.wire.environment import EXIT_PERMANENT, PredictorEnvironment
 from modelloop_predictor.app import create_app
 from modelloop_predictor.connections import KEEP_ALIVE_SECONDS
+from modelloop_predictor.failures import Failure
+from modelloop_predictor.fetching import Fetcher
 from modelloop_predictor.hot_protocol import predict_protocol
-from modelloop_predictor.loader import Failure, Loader
+from modelloop_predictor.loader import Loader
 from modelloop_predictor.logs import event
 from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
@@ -34,27 +34,36 @@ if TYPE_CHECKING:
     from modelloop_predictor.v2.grpc_server import GrpcServer
 
 
-def serve(environment: PredictorEnvironment, host: str = "0.0.0.0", port: int | None = None) -> int:  # noqa: S104
+def serve(
+    environment: PredictorEnvironment,
+    host: str = "0.0.0.0",  # noqa: S104
+    port: int | None = None,
+    fetcher: Fetcher | None = None,
+) -> int:
     """Serve until SIGTERM or SIGINT (0), or until it is certain that the version can never be served (78).
 
-    `port` goes before the environment's; 0 takes a free one, which the `listening` event names.
+    `port` goes before the environment's; 0 takes a free one, which the `listening` event names. `fetcher` may have
+    begun already.
     """
+    fetcher = fetcher or Fetcher(environment)
     try:
         tracer = tracer_for(environment)
     except UntracedError as error:
+        fetcher.close()
         event("bad-settings", logging.ERROR, reason="BadSettings", message=str(error))
         return EXIT_PERMANENT
     thread = ModelThread()
     serving = Serving(environment, Metrics(CollectorRegistry()), thread, tracer)
     server = PredictorServer(_config(serving, host, environment.port if port is None else port), serving)
     stop = threading.Event()
-    loader = Loader(serving, lambda: _registry(environment), wait=stop.wait, on_failure=server.fail)
+    loader = Loader(serving, lambda: fetcher, wait=stop.wait, on_failure=server.fail)
     thread.start()
     threading.Thread(target=loader.run, name="loader", daemon=True).start()
     # Creation times would double the series; a restart shows in the process's own start time.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped in prometheus_client
     server.run()
     stop.set()
+    fetcher.close()
     if tracer is not None:
         tracer.close()
     if server.failure is None:
@@ -159,13 +168,3 @@ def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=math.ceil(serving.settings.drain_seconds),
         backlog=2048,
     )
-
-
-def _registry(environment: PredictorEnvironment) -> Registry:
-    store = open_store(
-        environment.registry_uri,
-        endpoint=environment.registry_endpoint,
-        region=environment.registry_region,
-        ca_file=environment.registry_ca_file,
-    )
-    return Registry(store)

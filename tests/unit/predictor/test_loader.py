@@ -15,7 +15,9 @@ from modelloop_core.preprocessing import Encode, Preprocessing
 from modelloop_core.registry_errors import ChecksumMismatch, CorruptManifest, VersionNotFound
 from modelloop_core.storage.port import AccessDenied, InvalidKey, NotFound, StoreError, Unavailable
 from modelloop_core.versions import Version
-from modelloop_predictor.loader import Failure, Loader, judge
+from modelloop_predictor.failures import Failure
+from modelloop_predictor.fetching import FetchFailed
+from modelloop_predictor.loader import Loader, judge
 from modelloop_predictor.version import UnusableVersion
 from support import model_files
 from support.predictor_inside import Predictor, settings_for
@@ -43,6 +45,10 @@ TORCHSCRIPT = ModelFormat.TORCHSCRIPT.value
         pytest.param(OSError(errno.EROFS, "read-only"), "CacheUnwritable", True, id="cache read-only"),
         pytest.param(OSError(errno.ENOSPC, "full"), "DiskFailed", False, id="disk full"),
         pytest.param(RuntimeError("a bug"), "Unexpected", False, id="a bug"),
+        pytest.param(
+            FetchFailed(Failure("Unavailable", "no", permanent=False)), "Unavailable", False, id="told to try"
+        ),
+        pytest.param(FetchFailed(Failure("NotFound", "no", permanent=True)), "NotFound", True, id="told: never"),
     ],
 )
 def test_an_error_is_judged(error: Exception, reason: str, permanent: bool) -> None:
