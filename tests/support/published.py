@@ -62,6 +62,7 @@ def publish(
     preprocessing: Preprocessing | None = None,
     example: tuple[float | str | None, ...] = (),
     more_files: Mapping[str, bytes] | None = None,
+    heads: tuple[str, ...] = (),
 ) -> Manifest:
     """Make version `number` of the model file exist below the folder `registry`."""
     files: Files = {model.name: model, **(more_files or {})}
@@ -71,6 +72,7 @@ def publish(
         version=number,
         format=ModelFormat(model.name),
         signature=signature,
+        heads=heads,
         files=describe(files),
         example=example,
         metrics={"auc": 0.9},

@@ -56,6 +56,15 @@ def test_a_module_becomes_an_int8_torchscript_with_its_difference(registry: Regi
     assert "int8: " in published.notes[-1]
 
 
+def test_the_largest_difference_is_what_is_limited(registry: Registry) -> None:
+    model = _network(torch.nn.Sigmoid())
+    measured = publish(model, FRAME, registry=registry, task="binary", precision="int8").manifest.metrics
+    largest, mean = measured["int8_max_difference"], measured["int8_mean_difference"]
+    publish(model, FRAME, registry=registry, task="binary", precision="int8", max_difference=largest)
+    with pytest.raises(PublishError, match="is allowed"):
+        publish(model, FRAME, registry=registry, task="binary", precision="int8", max_difference=(largest + mean) / 2)
+
+
 def test_an_onnx_file_becomes_a_smaller_one(registry: Registry, tmp_path: Path) -> None:
     path = model_files.onnx_network(tmp_path / "m.onnx", 4, 256)
     published = publish(path, FRAME, registry=registry, task="regression", precision="int8", max_difference=0.2)

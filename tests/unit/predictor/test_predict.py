@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modelloop_core.manifest import ModelFormat
 from support import model_files
-from support.predictor_inside import Predictor, Start
-from support.published import A_VALUE, THREE_CLASSES, TWO_VALUES
+from support.predictor_inside import Predictor, Start, settings_for
+from support.published import A_VALUE, THREE_CLASSES, TWO_VALUES, pair, publish
 
 PERSON: dict[str, Any] = {"age": 31, "income": 2500, "member": True, "region": "north", "device": "phone"}
 SCORE = 1 / (1 + math.exp(-(-0.9 + 2.5 + 1 + 1 + 1) / 8))
@@ -73,6 +75,14 @@ def test_a_regression_of_several_values_answers_them_by_name(started: Start) -> 
     assert many["predictions"] == [{"mean": 2.0, "largest": 3.0}, {"mean": -2.0, "largest": 1.0}]
     assert set(many) == {"predictions", "model_version", "request_id"}
     assert "A value for each of mean, largest" in predictor.ask("GET", "/docs").text
+
+
+def test_the_heads_of_the_manifest_answer(tmp_path: Path) -> None:
+    path = model_files.torchscript(model_files.NamedHeads(), tmp_path / ModelFormat.TORCHSCRIPT.value)
+    publish(tmp_path / "registry", path, pair(A_VALUE), example=(1.0, 2.0), heads=("largest",))
+    with Predictor(settings_for(tmp_path)) as predictor:
+        assert predictor.load(tmp_path / "registry") is None
+        assert predictor.predict({"features": [1, 7]}).json()["prediction"] == 7.0
 
 
 @pytest.mark.parametrize(
