@@ -56,7 +56,7 @@ def _is_plain(signature: Signature) -> bool:
     return not any('"' in name for name in signature.feature_names)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(asked=_asked(odd))
 def test_what_the_fast_way_takes_the_slow_way_takes_with_the_same_rows(asked: tuple[Signature, list[str]]) -> None:
     signature, bodies = asked
@@ -64,7 +64,7 @@ def test_what_the_fast_way_takes_the_slow_way_takes_with_the_same_rows(asked: tu
         _check_agreement(signature, body.encode())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(asked=_asked(usual))
 def test_a_usual_request_is_read_the_fast_way(asked: tuple[Signature, list[str]]) -> None:
     signature, bodies = asked

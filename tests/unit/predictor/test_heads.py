@@ -38,7 +38,7 @@ def _pairs(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return first, draw(st.sampled_from([first, second]))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(pair=_pairs())
 def test_a_remembered_head_finds_what_the_parser_finds(pair: tuple[bytes, bytes]) -> None:
     check_head(*pair)
