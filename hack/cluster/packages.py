@@ -1,8 +1,9 @@
-"""Debian packages that the node profile stands on; missing ones are installed, and it says so."""
+"""Debian packages that the node profile and some tests stand on; missing ones are installed, and it says so."""
 
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from .profiles import ClusterError
@@ -23,9 +24,9 @@ PACKAGES = {
 CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin")
 
 
-def ensure() -> None:
+def ensure(packages: Mapping[str, str] = PACKAGES) -> None:
     """Install the packages whose programs are missing; raises ClusterError where that is impossible."""
-    missing = [name for name, program in PACKAGES.items() if not _present(program)]
+    missing = [name for name, program in packages.items() if not _present(program)]
     if not missing:
         return
     if not installable():

@@ -289,6 +289,22 @@ REFUSED = [
         "unknown field",
         id="a fallback version",
     ),
+    *(
+        wrong("spec.serving.cache", {"maxEntries": 1, **change}, f"spec.serving.cache{field}", told, id=id_)
+        for change, field, told, id_ in (
+            ({"maxEntries": -1}, ".maxEntries", "greater than or equal to 0", "a negative cache"),
+            ({"maxEntries": 1_000_001}, ".maxEntries", "less than or equal to 1000000", "a cache of 1,000,001"),
+            ({"ttl": "0s"}, ".ttl", "longer than zero", "a cache that forgets at once"),
+            ({"ttl": "25h"}, ".ttl", "at most 24h", "a cache that never forgets"),
+            ({"ttl": "1d"}, ".ttl", "in ms, s, m or h", "a cache for a day"),
+            ({"redisURL": "http://redis"}, ".redisURL", "should match", "a Redis by HTTP"),
+            ({"redisURL": "redis://:secret@redis"}, ".redisURL", "should match", "a password in the open"),
+            ({"redisURL": "redis://redis?ssl_cert_reqs=none"}, ".redisURL", "should match", "an option of Redis"),
+            ({"redisURL": "redis://redis:99999"}, ".redisURL", "from 1 to 65535", "a Redis at a port that is none"),
+            ({"redisURL": "redis://r", "maxEntries": 0}, "", "redisURL needs maxEntries", "a Redis for nothing"),
+            ({"redisSecretName": "redis"}, "", "redisSecretName needs redisURL", "a password for nothing"),
+        )
+    ),
     wrong("spec.serving.entityKey", "user id", "spec.serving.entityKey", "should match", id="a key with a blank"),
     wrong("spec.serving.entityKey", "features", "spec.serving", "entityKey", id="a key of requests"),
     wrong(
@@ -554,6 +570,7 @@ def test_nothing_but_the_registry_is_needed_and_defaults_are_filled_in(control_p
     assert spec["serving"]["entityKey"] == "user_id"
     assert spec["serving"]["batching"] == {"maxBatchSize": 64, "maxDelay": "0ms"}
     assert spec["serving"]["maxQueue"] == 1000
+    assert spec["serving"]["cache"] == {"maxEntries": 0, "ttl": "60s"}
     assert spec["traffic"] == {}
     assert not {"version", "task"} & spec.keys()
     assert not {"replicas", "autoscaling"} & spec["serving"].keys()

@@ -174,6 +174,16 @@ SPECS: dict[str, dict[str, Any]] = {
     "batches-and-bounds": {
         "serving": {"batching": {"maxBatchSize": 256, "maxDelay": "5ms"}, "maxQueue": 200},
     },
+    "cache": {
+        "serving": {
+            "cache": {
+                "maxEntries": 5000,
+                "ttl": "5m",
+                "redisURL": "rediss://redis.cache:6380/1",
+                "redisSecretName": "redis",
+            }
+        },
+    },
     "fallback": {
         "serving": {
             "fallback": {

@@ -55,6 +55,12 @@ def rules(*pairs: tuple[str, str], **extensions: Any) -> dict[str, Any]:
     return {"x-kubernetes-validations": checks, **extensions}
 
 
+PORT_RULE = (
+    "!isURL(self) || url(self).getPort() == '' || (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)",
+    "a port is a number from 1 to 65535",
+)
+
+
 def keyed_by(*keys: str) -> dict[str, Any]:
     """A list that the API server merges by these keys, and in which each key stands once."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}

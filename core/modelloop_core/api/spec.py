@@ -7,7 +7,8 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from modelloop_core.api.batching import DELAY_FORM, Batching
-from modelloop_core.api.fields import APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
+from modelloop_core.api.cache import Cache
+from modelloop_core.api.fields import PORT_RULE, APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
 from modelloop_core.api.traffic import Traffic
@@ -56,13 +57,7 @@ class Registry(APIObject):
         max_length=256,
         pattern=r"^https?://[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$",
         description="URL of an S3-compatible store; absent means AWS.",
-        json_schema_extra=rules(
-            (
-                "!isURL(self) || url(self).getPort() == '' "
-                "|| (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)",
-                "a port is a number from 1 to 65535",
-            )
-        ),
+        json_schema_extra=rules(PORT_RULE),
     )
     region: str | None = Field(
         default=None,
@@ -171,6 +166,7 @@ class Serving(APIObject):
         le=100_000,
         description="Most requests of a pod that wait for the model or are in it; one more is answered 503.",
     )
+    cache: Cache = Field(default=Cache(), description="Whether answers are kept for a while and given again.")
     fallback: Fallback | None = Field(
         default=None,
         description="What is answered, marked by the header x-model-fallback, when the model fails or is late.",

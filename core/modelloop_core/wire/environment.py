@@ -20,6 +20,9 @@ PREDICT_PORT = 8080
 EXIT_PERMANENT = 78
 """Exit code (EX_CONFIG) of a predictor that can never serve this version: trying again cannot help."""
 
+REDIS_USERNAME, REDIS_PASSWORD = f"{PREFIX}CACHE_REDIS_USERNAME", f"{PREFIX}CACHE_REDIS_PASSWORD"
+"""Credentials of the shared cache: from a Secret, so that no type here holds them."""
+
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -30,7 +33,8 @@ class PredictorEnvironment(BaseModel):
     are taken for `prestop_seconds` more, then what is in flight gets `drain_seconds`. `max_queue` bounds the requests
     that wait for the model, `max_body_bytes` one body. At most `batch_max_size` rows share a forward, which waits for
     more of them only if `batch_max_delay_seconds` says so. The access log has at most `access_log_per_second` lines of
-    each kind, the model's answers and others. `fallback`, as JSON, is what to answer where the model cannot. A
+    each kind, the model's answers and others. `fallback`, as JSON, is what to answer where the model cannot. Answers of
+    at most `cache_max_entries` rows are given again for `cache_ttl_seconds`, shared in a Redis where there is one. A
     `grpc_port` makes the process answer by gRPC as well. Credentials of the store come from the standard `AWS_*`.
     """
 
@@ -52,6 +56,9 @@ class PredictorEnvironment(BaseModel):
     batch_max_size: int = Field(default=64, ge=1)
     batch_max_delay_seconds: float = Field(default=0.0, ge=0)
     fallback: Fallback | None = None
+    cache_max_entries: int = Field(default=0, ge=0)
+    cache_ttl_seconds: float = Field(default=60.0, gt=0)
+    cache_redis_url: str | None = Field(default=None, pattern="^rediss?://[^@]+$")
     access_log_per_second: int = Field(default=10, ge=0)
     max_body_bytes: int = Field(default=8 << 20, ge=1)
     read_seconds: float = Field(default=10.0, gt=0)

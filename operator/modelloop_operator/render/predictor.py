@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelloop_core.api import MLModel
 from modelloop_core.api.fields import seconds
 from modelloop_core.versions import Version
-from modelloop_core.wire.environment import PREDICT_PORT, PredictorEnvironment
+from modelloop_core.wire.environment import PREDICT_PORT, REDIS_PASSWORD, REDIS_USERNAME, PredictorEnvironment
 from modelloop_operator.naming import Object, labels, metadata, selector, versioned_name
 from modelloop_operator.render.pods import CA_FOLDER, volume_mounts, volumes, with_placement
 
@@ -185,6 +185,9 @@ def _environment(model: MLModel, version: Version, installation: Installation) -
         timeout_seconds=seconds(serving.timeout),
         entity_key=serving.entityKey,
         fallback=serving.fallback,
+        cache_max_entries=serving.cache.maxEntries,
+        cache_ttl_seconds=seconds(serving.cache.ttl),
+        cache_redis_url=serving.cache.redisURL,
         max_queue=serving.maxQueue,
         batch_max_size=serving.batching.maxBatchSize,
         batch_max_delay_seconds=seconds(serving.batching.maxDelay),
@@ -192,17 +195,25 @@ def _environment(model: MLModel, version: Version, installation: Installation) -
     )
     declared = [{"name": name, "value": value} for name, value in sorted(settings.to_environ().items())]
     added = [entry.model_dump(exclude_none=True) for entry in serving.pod.env]
-    return [*declared, *_credentials(registry.secretName), *added]
+    return [*declared, *_credentials(registry.secretName), *_redis_credentials(serving.cache.redisSecretName), *added]
 
 
 def _credentials(secret: str | None) -> list[Object]:
     if secret is None:
         return []
     keys = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS_SESSION_TOKEN": True}
+    return [_from_secret(key, secret, key, optional=optional) for key, optional in keys.items()]
+
+
+def _redis_credentials(secret: str | None) -> list[Object]:
+    if secret is None:
+        return []
     return [
-        {
-            "name": key,
-            "valueFrom": {"secretKeyRef": {"name": secret, "key": key, **({"optional": True} if optional else {})}},
-        }
-        for key, optional in keys.items()
+        _from_secret(REDIS_PASSWORD, secret, "password", optional=False),
+        _from_secret(REDIS_USERNAME, secret, "username", optional=True),
     ]
+
+
+def _from_secret(name: str, secret: str, key: str, *, optional: bool) -> Object:
+    reference: Object = {"name": secret, "key": key, **({"optional": True} if optional else {})}
+    return {"name": name, "valueFrom": {"secretKeyRef": reference}}

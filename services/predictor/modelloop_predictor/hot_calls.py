@@ -111,8 +111,8 @@ class HotCall(Exchange):
         if self.version.fallback is not None:
             try:
                 values = self.version.fallback.instead_of(problem, lambda: checked_rows(self))
-            except ProblemError as invalid:
-                problem = invalid
+            except Exception as found:  # noqa: BLE001 an invalid request, or one that cannot even be read: told like any
+                problem = problem_of(found, self.request_id)
             else:
                 if values is not None:
                     self.fall_back(problem.kind.reason)

@@ -187,7 +187,7 @@ class PredictProtocol(GuardedProtocol):
         call.more_body = False
         try:
             call.read()
-            self.serving.scoring.ask(call, self.loop)
+            self.serving.questions.ask(call, self.loop)
         except Exception as error:  # noqa: BLE001 the top of every request: the client gets a problem, the log the traceback
             call.fail(error)
 

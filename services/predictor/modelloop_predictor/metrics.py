@@ -56,6 +56,7 @@ class RequestTally(Collector):
         self.seconds = Distribution(_SECONDS)
         self.batches = Distribution(_ROWS)
         self.rows = 0
+        self.cache_hits = self.cache_misses = self.cache_errors = 0
         self.in_flight = 0
         self.waiting: Callable[[], int] = lambda: 0
 
@@ -86,9 +87,18 @@ class RequestTally(Collector):
             self.seconds.family(f"{_PREFIX}_request_duration_seconds", about_seconds),
             self.batches.family(f"{_PREFIX}_batch_rows", "Rows that went through the model at once."),
             CounterMetricFamily(f"{_PREFIX}_predictions_total", "Rows predicted by the model.", value=self.rows),
+            *self._cache(),
             GaugeMetricFamily(f"{_PREFIX}_requests_in_flight", "Predictions that wait for an answer.", self.in_flight),
             GaugeMetricFamily(f"{_PREFIX}_queue_length", "Predictions that wait for the model.", self.waiting()),
         ]
+
+    def _cache(self) -> Iterable[Metric]:
+        for name, about, value in (
+            ("hits", "Requests answered without a forward of their own.", self.cache_hits),
+            ("misses", "Requests that the cache passed on to the model.", self.cache_misses),
+            ("errors", "Failures of the shared cache.", self.cache_errors),
+        ):
+            yield CounterMetricFamily(f"{_PREFIX}_cache_{name}_total", about, value=value)
 
 
 class Metrics:
@@ -109,6 +119,10 @@ class Metrics:
         self._info = Gauge(
             f"{_PREFIX}_model_info", "1 for the loaded version.", ["version", "format"], registry=registry
         )
+
+    def cache_failed(self) -> None:
+        """Count one failure of the shared cache."""
+        self.tally.cache_errors += 1
 
     def load_failed(self, reason: str) -> None:
         """Count one failed attempt to load the model."""

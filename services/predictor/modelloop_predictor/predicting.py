@@ -51,7 +51,7 @@ async def predict(serving: Serving, version: LoadedVersion, rows: Float64s, exch
         problem = problem_of(error, exchange.request_id)
         values = version.fallback.instead_of(problem, lambda: rows)
         if values is None:
-            raise problem from error
+            raise problem from error if problem is not error else None
         exchange.fall_back(problem.kind.reason)
         return values
 
@@ -60,5 +60,5 @@ async def _modelled(serving: Serving, version: LoadedVersion, rows: Float64s) ->
     serving.check_unstuck()
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Values] = loop.create_future()
-    serving.scoring.ask(_Awaited(version, rows, outcome), loop)
+    serving.questions.ask(_Awaited(version, rows, outcome), loop)
     return await outcome

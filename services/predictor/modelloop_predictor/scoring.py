@@ -84,6 +84,11 @@ class Scoring:
         self._alarm: asyncio.TimerHandle | None = None
 
     @property
+    def limits(self) -> Limits:
+        """The bounds that it keeps."""
+        return self._limits
+
+    @property
     def busy_seconds(self) -> float:
         """How long the model has been at the forward that runs now."""
         return self._thread.busy_seconds

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from modelloop_core.wire.environment import EXIT_PERMANENT, PredictorEnvironment
+from modelloop_core.wire.environment import EXIT_PERMANENT, REDIS_PASSWORD, REDIS_USERNAME, PredictorEnvironment
 from modelloop_predictor.app import create_app
 from modelloop_predictor.connections import KEEP_ALIVE_SECONDS
 from modelloop_predictor.failures import Failure
@@ -28,6 +28,7 @@ from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
+from modelloop_predictor.shared_answers import SharedAnswers, redis_answers
 from modelloop_predictor.tracing import UntracedError, tracer_for
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def serve(
         event("bad-settings", logging.ERROR, reason="BadSettings", message=str(error))
         return EXIT_PERMANENT
     thread = ModelThread()
-    serving = Serving(environment, Metrics(CollectorRegistry()), thread, tracer)
+    metrics = Metrics(CollectorRegistry())
+    serving = Serving(environment, metrics, thread, tracer, _shared_answers(environment, metrics))
     server = PredictorServer(_config(serving, host, environment.port if port is None else port), serving)
     stop = threading.Event()
     loader = Loader(serving, lambda: fetcher, wait=stop.wait, on_failure=server.fail)
@@ -167,4 +169,16 @@ def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
         timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
         timeout_graceful_shutdown=math.ceil(serving.settings.drain_seconds),
         backlog=2048,
+    )
+
+
+def _shared_answers(environment: PredictorEnvironment, metrics: Metrics) -> SharedAnswers | None:
+    if environment.cache_redis_url is None:
+        return None
+    return redis_answers(
+        environment.cache_redis_url,
+        username=os.environ.get(REDIS_USERNAME) or None,
+        password=os.environ.get(REDIS_PASSWORD) or None,
+        prefix=f"modelloop:{environment.model_namespace}/{environment.served_model}:{environment.model_version}:",
+        on_error=metrics.cache_failed,
     )

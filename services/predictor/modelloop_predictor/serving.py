@@ -5,11 +5,13 @@ from __future__ import annotations
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.accounts import Accounts, Tracer
+from modelloop_predictor.caching import CachedScoring, Questions
 from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import MODEL_STUCK, NOT_READY, retry_later
 from modelloop_predictor.readiness import Phase, Readiness, State, stuck_after
 from modelloop_predictor.scoring import Limits, Scoring
+from modelloop_predictor.shared_answers import SharedAnswers
 from modelloop_predictor.version import LoadedVersion
 
 RETRY_AFTER_SECONDS = 5
@@ -19,13 +21,27 @@ class Serving:
     """One predictor process: at most one version, from the moment it is loaded until the end."""
 
     def __init__(
-        self, settings: PredictorEnvironment, metrics: Metrics, thread: ModelThread, tracer: Tracer | None = None
+        self,
+        settings: PredictorEnvironment,
+        metrics: Metrics,
+        thread: ModelThread,
+        tracer: Tracer | None = None,
+        shared: SharedAnswers | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
         self.accounts = Accounts(metrics.tally, settings.access_log_per_second, tracer)
         self.scoring = Scoring(thread, _limits(settings), metrics.tally.batches.observe)
         self._stuck_after = stuck_after(settings)
+        self.questions: Questions = self.scoring
+        if settings.cache_max_entries:
+            self.questions = CachedScoring(
+                self.scoring,
+                metrics.tally,
+                most_rows=settings.cache_max_entries,
+                seconds=settings.cache_ttl_seconds,
+                shared=shared,
+            )
         metrics.tally.waiting = lambda: self.scoring.waiting
         self.readiness = Readiness()
         self.served_name = Version.parse(settings.model_version).served_name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +45,8 @@ class UnusableVersion(Exception):
 class LoadedVersion:
     """A version that can answer: its manifest and card, and the pieces from a request's rows to an answer.
 
-    `quick` says that a batch is sure to be over in a moment, so that it needs no thread of its own.
+    `fingerprint` (64 bytes) is that of everything that decides about an answer. `quick` says that a batch is sure to be
+    over in a moment, so that it needs no thread of its own.
     """
 
     manifest: Manifest
@@ -56,6 +58,7 @@ class LoadedVersion:
     answers: AnswerWriter
     contract: Contract
     rest: RestCodec
+    fingerprint: bytes
     fallback: FallbackAnswers | None = None
     quick: bool = False
 
@@ -98,6 +101,7 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
         answers=AnswerWriter(signature.output, served_name),
         contract=contract,
         rest=RestCodec(contract),
+        fingerprint=hashlib.blake2b(f"{settings.device} {manifest.model_dump_json()}".encode()).digest(),
         fallback=fallback,
     )
 

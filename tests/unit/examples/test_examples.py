@@ -11,6 +11,7 @@ import yaml
 from examples.employment import census
 
 from modelloop_core.api import MLModelSpec
+from modelloop_core.api.spec import Serving
 from modelloop_core.fallback import Fallback
 from modelloop_predictor.fallback import FallbackAnswers
 from support.published import PEOPLE
@@ -45,6 +46,13 @@ def test_the_fallback_in_the_documents_answers_as_it_says() -> None:
     north, south = PEOPLE.inputs[3].levels.index("north"), PEOPLE.inputs[3].levels.index("south")  # type: ignore[union-attr]
     rows = np.array([[65, 0, 0, north, 0], [64, 0, 0, north, 0], [64, 0, 0, south, 0]], dtype=np.float64)
     assert FallbackAnswers(declared, PEOPLE).answer(rows) == [0.9, 0.3, 0.1]
+
+
+def test_the_cache_in_the_documents_is_a_valid_one() -> None:
+    text = (EXAMPLES.parent / "docs/predictor.md").read_text()
+    (written,) = re.findall(r"```yaml\n(cache:\n.*?)```", text, re.DOTALL)
+    cache = Serving.model_validate(yaml.safe_load(written)).cache
+    assert (cache.maxEntries, cache.ttl, cache.redisSecretName) == (10000, "5m", "redis")
 
 
 def test_a_persons_columns_name_each_level_once() -> None:
