@@ -94,6 +94,13 @@ REFUSED = [
         id="more than all of the CPU",
     ),
     wrong(
+        "spec.serving.autoscaling",
+        {"maxReplicas": 3, "scaleDownDelay": "90m"},
+        "spec.serving.autoscaling.scaleDownDelay",
+        "in s, m or h, and at most 1h",
+        id="pods that stay longer than an autoscaler lets them",
+    ),
+    wrong(
         "spec.serving",
         {"autoscaling": {"maxReplicas": 3}, "resources": {"requests": {"memory": "1Gi"}}},
         "spec.serving",
@@ -603,7 +610,7 @@ def test_a_fallback_takes_whatever_a_signature_could_ask_for(control_plane: Cont
 def test_autoscaling_gets_its_defaults(control_plane: ControlPlane) -> None:
     answer = dry_run(control_plane, changed("spec.serving.autoscaling", {"maxReplicas": 9}))
     scaling = json.loads(answer.out)["spec"]["serving"]["autoscaling"]
-    assert scaling == {"minReplicas": 2, "maxReplicas": 9, "targetCPUUtilization": 70}
+    assert scaling == {"minReplicas": 2, "maxReplicas": 9, "targetCPUUtilization": 70, "scaleDownDelay": "5m"}
 
 
 def test_the_scale_subresource_reads_status_and_writes_spec(control_plane: ControlPlane, namespace: str) -> None:

@@ -67,6 +67,10 @@ TAKEN_BY_BOTH = [
     pytest.param(spec(task="regression"), id="a task"),
     pytest.param(serving(replicas=1000), id="the most replicas"),
     pytest.param(serving(autoscaling={"minReplicas": 3, "maxReplicas": 3}), id="a range of one"),
+    *(
+        pytest.param(serving(autoscaling={"maxReplicas": 3, "scaleDownDelay": text}), id=f"scaled down after {text}")
+        for text in ("0s", "1h", "59m60s", "3600s")
+    ),
     pytest.param(serving(resources={"requests": {"cpu": 1, "memory": "1.5Gi"}, "limits": {}}), id="amounts as numbers"),
     pytest.param(serving(resources={"requests": {"cpu": "1e-1"}, "limits": {"nvidia.com/gpu": 1}}), id="an exponent"),
     *(
@@ -125,6 +129,10 @@ REFUSED_BY_BOTH = [
     pytest.param(spec(task="ranking"), id="an unknown task"),
     pytest.param(serving(replicas=0), id="no replicas"),
     pytest.param(serving(device="tpu"), id="an unknown device"),
+    *(
+        pytest.param(serving(autoscaling={"maxReplicas": 3, "scaleDownDelay": text}), id=f"scaled down after {text!r}")
+        for text in ("1h1s", "500ms", "1d", "5", "", "-1s", "1.5s", "99999h")
+    ),
     pytest.param(serving(timeout="0ms"), id="no time"),
     pytest.param(serving(timeout="1h1ms"), id="more than an hour"),
     pytest.param(serving(resources={"requests": {"cpu": -1}}), id="a negative amount"),

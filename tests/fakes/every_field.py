@@ -197,7 +197,9 @@ SPECS: dict[str, dict[str, Any]] = {
         },
     },
     "autoscaling": {
-        "serving": {"autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilization": 60}},
+        "serving": {
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilization": 60, "scaleDownDelay": "1m30s"}
+        },
     },
     "placement-and-additions": {
         "serving": {"pod": POD, "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {}}}

@@ -21,6 +21,9 @@ LONGEST_TIMEOUT_SECONDS = 3600
 # More digits than these, or days, would be more than CEL's own durations can hold.
 _TIMEOUT_FORM = "^([0-9]{1,7}ms|[0-9]{1,5}(s|m|h))+$"
 _DELAY_TOO_LONG = "batching.maxDelay must be shorter than timeout: a request that waits for it would be answered 504"
+# What a HorizontalPodAutoscaler takes: whole seconds, an hour at the most.
+LONGEST_SCALE_DOWN_DELAY_SECONDS = 3600
+_SCALE_DOWN_DELAY = "scaleDownDelay must be in s, m or h, and at most 1h"
 _GPUS = f"self.resources.limits['{GPU}']"
 _NAME = r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = (
@@ -90,6 +93,23 @@ class Autoscaling(APIObject):
     targetCPUUtilization: int = Field(
         default=70, ge=1, le=100, description="Average CPU use to aim at, in percent of the requested CPU."
     )
+    scaleDownDelay: Duration = Field(
+        default="5m",
+        description="How long pods stay after the load that needed them, so that a dip costs none; at most 1h.",
+        json_schema_extra=rules(
+            (
+                "self.matches('^([0-9]{1,5}(s|m|h))+$') && duration(self) <= duration('1h')",
+                _SCALE_DOWN_DELAY,
+            )
+        ),
+    )
+
+    @field_validator("scaleDownDelay")
+    @classmethod
+    def _whole_seconds_within_an_hour(cls, text: str) -> str:
+        if seconds(text) % 1 or seconds(text) > LONGEST_SCALE_DOWN_DELAY_SECONDS:
+            raise ValueError(_SCALE_DOWN_DELAY)
+        return text
 
 
 class Serving(APIObject):

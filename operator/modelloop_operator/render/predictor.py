@@ -89,6 +89,7 @@ def autoscaler(model: MLModel, version: Version, fewest: int) -> Object | None:
             "minReplicas": fewest,
             "maxReplicas": scaling.maxReplicas,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": int(seconds(scaling.scaleDownDelay))}},
         },
     }
 
