@@ -12,11 +12,13 @@ import pytest
 
 from cluster.control_plane import ROOT, Answer, ControlPlane
 from fakes.every_field import FULL_POD, POD
+from fakes.seen import observed
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.versions import Version
 from modelloop_operator.cluster.commit import to_dict
 from modelloop_operator.cluster.observe import InvalidModel, parse
 from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.decide.selection import Nothing, wanted_range
 from modelloop_operator.render.children import Replicas, children
 from modelloop_operator.render.predictor import Installation
 
@@ -86,6 +88,14 @@ TAKEN_BY_BOTH = [
     pytest.param(serving(timeout="1ms"), id="the shortest time"),
     pytest.param(serving(timeout="3600000ms"), id="the longest time"),
     pytest.param(serving(resources={"requests": {"memory": "4Gi"}}), id="requests alone"),
+    pytest.param(
+        serving(resources={"requests": {"memory": "1Gi"}, "limits": {"hugepages-2Mi": "4Mi", "example.com/A_b.c": 1}}),
+        id="hugepages beside memory, and a device",
+    ),
+    *(
+        pytest.param(spec(version=text), id=f"a pin {text}")
+        for text in ("1.0.0-rc.1", "v1.0.0-0.a-b.1a", "1.0.0-alpha-2", "=1.0.0-0a")
+    ),
     pytest.param(serving(resources={"limits": {"memory": "256Mi"}}), id="limits alone"),
     pytest.param(
         serving(device="cuda", resources={"requests": {"nvidia.com/gpu": "2"}, "limits": {"nvidia.com/gpu": 2}}),
@@ -190,6 +200,14 @@ def judge(control_plane: ControlPlane) -> Judge:
     return judge
 
 
+def obey(written: dict[str, Any]) -> None:
+    """What the operator makes of a spec before it looks at the registry; raises InvalidModel when it can do nothing."""
+    model = read(written)
+    wanted = wanted_range(observed(spec={"version": model.spec.version}))
+    if isinstance(wanted, Nothing):
+        raise InvalidModel(wanted.message)
+
+
 def read(written: dict[str, Any]) -> MLModel:
     metadata = {"name": "churn", "namespace": "shop", "uid": "uid-1", "generation": 1, "resourceVersion": "1"}
     return parse({"metadata": metadata, "spec": written})
@@ -214,16 +232,16 @@ def test_what_the_api_server_takes_can_be_read_and_rendered(judge: Judge, writte
 def test_what_the_api_server_refuses_the_parser_refuses_too(judge: Judge, written: dict[str, Any]) -> None:
     assert judge(written).code != 0, "the API server took it"
     with pytest.raises(InvalidModel):
-        rendered(read(written))
+        obey(written)
 
 
 @pytest.mark.parametrize(("written", "told"), TAKEN_BY_THE_SCHEMA_ALONE)
-def test_what_only_the_parser_can_refuse_is_told_with_its_field(
+def test_what_only_the_operator_can_refuse_is_told_with_its_field(
     judge: Judge, written: dict[str, Any], told: str
 ) -> None:
     assert judge(written).code == 0
     with pytest.raises(InvalidModel, match=told):
-        read(written)
+        obey(written)
 
 
 def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPlane, namespace: str) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from modelloop_core.api import REQUEST_ANNOTATION, MLModel
 from modelloop_core.api.requests import PersonRequest, request_id
 from modelloop_core.history import Identity
-from modelloop_core.versions import InvalidVersion, Version, VersionRange
+from modelloop_core.versions import Version
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.catalogs import PENDING, Catalogs, Source
 from modelloop_operator.cluster.facts import (
@@ -110,18 +110,18 @@ class Observer:
 
 
 def parse(body: Object) -> MLModel:
-    """The MLModel, with the checks that the API server cannot make; raises InvalidModel."""
+    """The MLModel; raises InvalidModel when this operator cannot read it."""
     try:
-        model = MLModel.parse(body)
-        if model.spec.version is not None:
-            VersionRange.parse(model.spec.version)
+        return MLModel.parse(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InvalidModel(
+                f"this operator does not know {field}, which the cluster's MLModel resource has: the operator is older "
+                "than the resource and lets everything of this MLModel be as it is; upgrade it (charts/modelloop)"
+            ) from error
         raise InvalidModel(f"{field}: {first['msg']} (found {first['input']!r})") from error
-    except InvalidVersion as error:
-        raise InvalidModel(f"spec.version: {error}") from error
-    return model
 
 
 def _request(model: MLModel) -> tuple[Request | None, str]:

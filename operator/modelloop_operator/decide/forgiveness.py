@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelloop_core.versions import Version
+from modelloop_core.versions import Version, VersionRange
 from modelloop_operator.decide.decisions import Forget
 from modelloop_operator.decide.failures import pods_digest
 from modelloop_operator.decide.observation import Observation
@@ -17,7 +17,7 @@ def forgivable(seen: Observation) -> Forget | None:
     if changed:
         return Forget(changed, "PodsChanged", f"spec says other things about its pods since {_names(changed)} failed")
     moved = (Version.parse(failure.version) for failure in failures if failure.pin != spec.version)
-    away = tuple(version for version in moved if wanted is not None and version not in wanted)
+    away = tuple(version for version in moved if isinstance(wanted, VersionRange) and version not in wanted)
     if away:
         return Forget(away, "PinMoved", f"spec.version moved away from {_names(away)}; a later try starts anew")
     return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelloop_core.api.status import FailedVersion
-from modelloop_core.versions import Version, VersionRange
+from modelloop_core.versions import InvalidVersion, Version, VersionRange
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Catalog, CatalogUnknown, Observation
 
@@ -21,9 +21,11 @@ class Nothing:
 
 def select(seen: Observation) -> Version | Nothing:
     """The newest version that is in range, complete, of the right task, not failed here and not older than stable."""
+    wanted = wanted_range(seen)
+    if isinstance(wanted, Nothing):
+        return wanted
     if isinstance(seen.catalog, CatalogUnknown):
         return Nothing(seen.catalog.reason, seen.catalog.message)
-    wanted = wanted_range(seen)
     if wanted is not None and wanted.pin is not None:
         return _pinned(wanted.pin, seen, seen.catalog)
     floor = seen.stable
@@ -34,17 +36,23 @@ def select(seen: Observation) -> Version | Nothing:
     return _why_nothing(seen, seen.catalog, wanted, in_range)
 
 
-def wanted_range(seen: Observation) -> VersionRange | None:
+def wanted_range(seen: Observation) -> VersionRange | Nothing | None:
     """The range to choose from: spec.version, else the major that is live, else (None) any release."""
     text = seen.model.spec.version
-    if text is not None:
+    if text is None:
+        return VersionRange.within_major(seen.stable) if seen.stable else None
+    try:
         return VersionRange.parse(text)
-    return VersionRange.within_major(seen.stable) if seen.stable else None
+    except InvalidVersion as error:
+        # CEL cannot compare versions, so the API server takes ranges like >2 <1. What is live needs care even so.
+        return Nothing("InvalidSpec", f"spec.version: {error}")
 
 
 def holding_back(failures: Iterable[FailedVersion], seen: Observation) -> list[FailedVersion]:
     """Those failures without which a newer version would be wanted than the one that is live."""
     wanted, live = wanted_range(seen), seen.stable
+    if isinstance(wanted, Nothing):
+        return []
     return [
         failure
         for failure, version in ((failure, Version.parse(failure.version)) for failure in failures)

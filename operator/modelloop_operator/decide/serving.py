@@ -41,6 +41,7 @@ def _about_candidate(candidate: Version, seen: Observation, now: datetime, polic
         "NoVersionInRange",
         "TaskDiffers",
         "NoVersions",
+        "InvalidSpec",
     ):
         return Abandon(candidate, wanted.reason, wanted.message)
     pods = seen.pods.get(candidate)

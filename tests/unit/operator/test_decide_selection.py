@@ -71,6 +71,18 @@ CHOSEN = [
 ]
 
 NOTHING = [
+    pytest.param(
+        observed(a_status("1.0.0"), spec={"version": ">2 <1"}),
+        "InvalidSpec",
+        "spec.version: '>2 <1' is a range that no version can be in",
+        id="a range that nothing can be in",
+    ),
+    pytest.param(
+        observed(spec={"version": "1.2.3-a..b"}, catalog=OUT_OF_REACH),
+        "InvalidSpec",
+        "spec.version: '1.2.3-a..b' is not a semantic version",
+        id="no version, also while the registry is away",
+    ),
     pytest.param(observed(catalog=OUT_OF_REACH), "StoreUnavailable", "no answer", id="the registry is away"),
     pytest.param(observed(versions=()), "NoVersions", "modelloop publish", id="an empty registry says how to fill it"),
     pytest.param(

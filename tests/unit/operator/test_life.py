@@ -561,6 +561,43 @@ def test_a_status_that_names_no_version_is_told_and_not_stumbled_over(tmp_path: 
     run(tmp_path, story, Events.IMMEDIATE)
 
 
+def test_under_a_range_that_nothing_can_be_in_what_is_live_is_cared_for_and_requests_are_answered(
+    tmp_path: Path,
+) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        asked = {"modelloop.dev/request": '{"id": "r1", "verb": "refresh"}'}
+        metadata = {**MODEL["metadata"], "annotations": asked}
+        stage.cluster.put(MLMODEL, {**MODEL, "metadata": metadata, "spec": {**MODEL["spec"], "version": ">2 <1"}})
+        await stage.wait(20)
+        stage.cluster.remove(SERVICE, "shop", "churn")
+        await stage.wait(20)
+        status = stage.cluster.of(MLMODEL)["churn"]["status"]
+        told = {found["type"]: (found["status"], found["reason"]) for found in status["conditions"]}
+        assert told["Stalled"] == ("True", "InvalidSpec")
+        assert told["Ready"][0] == "True"
+        assert status["handledRequest"]["id"] == "r1"
+        assert "churn" in stage.cluster.of(SERVICE)
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
+def test_an_operator_older_than_the_resource_says_so_and_lets_the_model_be(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await served_and_replaced(stage)
+        before = set(stage.cluster.of(DEPLOYMENT))
+        stage.cluster.put(MLMODEL, {**MODEL, "spec": {**MODEL["spec"], "later": {"by": "default"}}})
+        await stage.wait(20)
+        status = stage.cluster.of(MLMODEL)["churn"]["status"]
+        (stalled,) = [found for found in status["conditions"] if found["type"] == "Stalled"]
+        assert (stalled["status"], stalled["reason"]) == ("True", "InvalidSpec")
+        assert "does not know spec.later" in stalled["message"]
+        assert "the operator is older than the resource" in stalled["message"]
+        assert set(stage.cluster.of(DEPLOYMENT)) == before
+
+    run(tmp_path, story, Events.IMMEDIATE)
+
+
 def test_a_pin_that_moves_back_during_an_update_leaves_what_serves_alone(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         await served_and_replaced(stage)
