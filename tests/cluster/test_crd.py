@@ -58,7 +58,7 @@ REFUSED = [
     wrong("spec.version", "^1.2.3.4", "spec.version", "or a range", id="a version of four numbers"),
     *(
         wrong("spec.version", text, "spec.version", "a version ('1.2.3') or a range", id=f"a version {text}")
-        for text in ("01.2.3", "1.x.3", "^1.0.0-rc.1", "1.2.3 ^1", ">=1<2", "1.0.0-rc-")
+        for text in ("01.2.3", "1.x.3", "^1.0.0-rc.1", "1.2.3 ^1", ">=1<2", "1.0.0-rc-", "1.0.0-a..b", "1.0.0-01")
     ),
     wrong("spec.task", "clustering", "spec.task", 'supported values: "binary", "multiclass", "regression"', id="task"),
     wrong("spec.serving.replicas", 0, "spec.serving.replicas", "greater than or equal to 1", id="no replicas"),
@@ -92,6 +92,23 @@ REFUSED = [
         "spec.serving.autoscaling.targetCPUUtilization",
         "less than or equal to 100",
         id="more than all of the CPU",
+    ),
+    *(
+        wrong(
+            "spec.serving.resources",
+            {"requests": {"cpu": 1}, "limits": {name: "2"}},
+            "spec.serving.resources.limits",
+            "a resource is cpu, memory, ephemeral-storage, hugepages-SIZE, or has a domain",
+            id=f"a resource {name[:24]}",
+        )
+        for name in ("a-/b", "a..b/c", "a/b-", "a/" + "b" * 64, "requests.nvidia.com/gpu", "hugepages-big")
+    ),
+    wrong(
+        "spec.serving.resources",
+        {"limits": {"hugepages-2Mi": "4Mi"}},
+        "spec.serving.resources",
+        "hugepages need cpu or memory beside them",
+        id="hugepages alone",
     ),
     wrong(
         "spec.serving.autoscaling",

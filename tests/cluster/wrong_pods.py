@@ -214,6 +214,7 @@ REFUSED_OF_A_POD = [
     ),
     wrong_volume({"csi": {}}, ".csi.driver", "Required value", id="no driver"),
     wrong_volume({"csi": {"driver": "-"}}, ".csi.driver", "should match", id="a driver that is a dash"),
+    wrong_volume({"csi": {"driver": "a..b"}}, ".csi.driver", "should match", id="a driver of two points"),
     wrong_claim({"accessModes": []}, ".accessModes", "at least 1 items", id="a claim without access"),
     wrong_claim({"accessModes": ["RWX"]}, ".accessModes[0]", "supported values:", id="an access mode in short"),
     wrong_claim(

@@ -19,7 +19,9 @@ _NAME_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_NAME_PART}(\.{_NAME_PART})*"
 _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
-QUALIFIED_NAME = rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
+DOMAIN = _SUBDOMAIN
+NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+QUALIFIED_NAME = rf"({DOMAIN}/)?{NAME}"
 QUALIFIED_KEYS = (
     f"self.all(k, size(k) <= 253 && k.matches(r'^{QUALIFIED_NAME}$'))",
     "a key is a name of at most 63 letters, digits, '-', '_' and '.', perhaps behind a domain and '/'",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from modelloop_core.api.fields import APIObject, Quantity, bounded_quantity, rules
+from modelloop_core.api.fields import DOMAIN, NAME, APIObject, Quantity, bounded_quantity, rules
 
 GPU = "nvidia.com/gpu"
 _DIVISIBLE = "['cpu', 'memory', 'ephemeral-storage']"
@@ -15,7 +15,8 @@ _REQUEST, _LIMIT = (f"quantity(string(self.{part}[k]))" for part in ("requests",
 
 _AMOUNTS = rules(
     (
-        rf"self.all(k, k in {_DIVISIBLE} || k.matches('^(hugepages-|[a-z0-9][-a-z0-9.]*/)[-A-Za-z0-9_.]+$'))",
+        f"self.all(k, k in {_DIVISIBLE} || k.matches(r'^(hugepages-[1-9][0-9]*[KMG]i|{DOMAIN}/{NAME})$') "
+        "&& !k.startsWith('requests.'))",
         f"a resource is cpu, memory, ephemeral-storage, hugepages-SIZE, or has a domain before its name like {GPU}",
     ),
     (
@@ -38,6 +39,11 @@ class Resources(APIObject):
                 f"self.requests.all(k, k in {_DIVISIBLE} "
                 "|| (k in self.limits && string(self.requests[k]) == string(self.limits[k])))",
                 "only cpu, memory and ephemeral-storage may be requested without a limit of the same amount",
+            ),
+            (
+                "!self.limits.exists(k, k.startsWith('hugepages-')) "
+                "|| ['cpu', 'memory'].exists(k, k in self.requests || k in self.limits)",
+                "hugepages need cpu or memory beside them",
             ),
         )
     )

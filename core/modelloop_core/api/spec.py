@@ -32,7 +32,9 @@ _IMAGE = (
 )
 _WHOLE = r"(0|[1-9][0-9]{0,8})"
 _ANY = r"[x*]"
-_PIN = rf"=?\s*v?{_WHOLE}[.]{_WHOLE}[.]{_WHOLE}(-[0-9A-Za-z.-]*[0-9A-Za-z])?"
+_IDENTIFIER = r"(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_PRERELEASE = rf"-({_IDENTIFIER}[.])*(0|[1-9][0-9]*|[0-9]*[A-Za-z]|[0-9]*[A-Za-z-][0-9A-Za-z-]*[0-9A-Za-z])"
+_PIN = rf"=?\s*v?{_WHOLE}[.]{_WHOLE}[.]{_WHOLE}({_PRERELEASE})?"
 _SERIES = rf"=?\s*v?{_WHOLE}([.]({_WHOLE}([.]{_ANY})?|{_ANY}([.]{_ANY})?))?"
 _BOUND = rf"(\^|~|>=|<=|>|<)\s*v?{_WHOLE}([.]({_WHOLE}([.]({_WHOLE}|{_ANY}))?|{_ANY}([.]{_ANY})?))?"
 _RANGE = rf"({_SERIES}|{_BOUND})([\s,]+({_SERIES}|{_BOUND}))*"

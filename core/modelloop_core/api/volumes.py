@@ -87,7 +87,7 @@ class CSIVolume(APIObject):
 
     driver: str = Field(
         max_length=63,
-        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$",
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*$",
         description="Name of the driver, for example secrets-store.csi.k8s.io.",
     )
     readOnly: bool | None = Field(default=None, description="Whether the driver provides it read-only.")
