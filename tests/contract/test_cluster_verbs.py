@@ -97,6 +97,14 @@ def test_the_namespace_is(person: Person, options: tuple[str, ...], namespace: s
     assert person.server.asked == [f"{GROUP}/namespaces/{namespace}/mlmodels/churn"]
 
 
+@pytest.mark.parametrize("namespace", ["a/b", "Shop", "a.b"])
+def test_a_namespace_that_can_be_none_is_wrong_use(person: Person, namespace: str) -> None:
+    done = person("status", "churn", "-n", namespace)
+    assert done.exit_code == 2, done.output
+    assert "is no name that Kubernetes gives a namespace" in done.stderr
+    assert not person.server.asked
+
+
 def test_a_context_is_enough_where_none_is_current(person: Person) -> None:
     write_kubeconfig(person.folder / "other", None, far=(person.server.url, "shop"))
     assert person("status", "churn", "--context", "far", kubeconfig="other").exit_code == 0
@@ -116,6 +124,25 @@ def test_doctor_says_that_a_spec_waits_for_an_operator(person: Person) -> None:
     assert "PROBLEM" in line
     assert "no operator has looked at generation 3 yet (waiting 9" in line
     assert "does its watchNamespaces include shop?" in line
+
+
+@pytest.mark.parametrize(
+    ("stable", "reason", "exit_code"),
+    [(None, "FailedCreate", 1), (None, "Unschedulable", 1), ("1.0.0", "FailedCreate", 1), ("1.0.0", "Starting", 0)],
+    ids=["first pods refused", "first pods wait", "new pods refused beside live ones", "new pods start"],
+)
+def test_doctor_says_what_keeps_a_versions_pods(
+    person: Person, stable: str | None, reason: str, exit_code: int
+) -> None:
+    found = model()
+    why = {"type": "CandidateReady", "status": "False", "reason": reason, "message": "no PriorityClass nope"}
+    why["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    live = {"stable": {"version": stable}} if stable else {}
+    found["status"] = {**found["status"], **live, "conditions": [why]}
+    person.server.answers[MODEL] = found
+    done = person("doctor", "churn")
+    assert done.exit_code == exit_code, done.stdout
+    assert (f"CandidateReady: {reason}: no PriorityClass nope" in done.stdout) == bool(exit_code)
 
 
 @pytest.mark.parametrize(

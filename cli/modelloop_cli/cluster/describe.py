@@ -50,6 +50,13 @@ def problems(status: MLModelStatus) -> list[str]:
     return [f"{condition.type}: {condition.reason}: {condition.message}" for condition in found]
 
 
+def hindrances(status: MLModelStatus) -> list[str]:
+    """Why no version serves yet, or why a new one's pods are not even made: no pod is there to tell."""
+    unready = [found for found in status.conditions if (found.type, found.status) == ("CandidateReady", "False")]
+    told = [found for found in unready if status.stable is None or found.reason == "FailedCreate"]
+    return [f"{found.type}: {found.reason}: {found.message}" for found in told]
+
+
 def age(since: str | None, now: datetime) -> str:
     """How long ago, in the largest unit that says enough."""
     if since is None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelloop_cli.cluster.connection import Connection
-from modelloop_cli.cluster.describe import problems, status_of
+from modelloop_cli.cluster.describe import hindrances, problems, status_of
 from modelloop_cli.cluster.refusals import Forbidden, Unreadable
 from modelloop_core.api import GROUP, PLURAL, VERSION, MLModelSpec
 from modelloop_core.wire.environment import LEADER_LABEL
@@ -216,9 +216,9 @@ def _conditions(model: dict[str, Any], now: datetime) -> Looked:
             f"no operator has looked at generation {meta['generation']} yet (waiting {max(0, waiting):.0f}s)",
             f"is it running? does its watchNamespaces include {meta['namespace']}?",
         )
-    for problem in problems(status):
+    for problem in (*problems(status), *hindrances(status)):
         yield Finding("condition", False, problem)
-    if status.observedGeneration == meta["generation"] and not problems(status):
+    if status.observedGeneration == meta["generation"] and not (problems(status) or hindrances(status)):
         yield Finding("condition", True, status.message)
 
 

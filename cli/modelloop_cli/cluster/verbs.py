@@ -22,9 +22,21 @@ def _object_name(text: str) -> str:
     return text
 
 
+def _namespace_name(text: str | None) -> str | None:
+    if text and not re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", text):
+        raise typer.BadParameter(f"{text!r} is no name that Kubernetes gives a namespace")
+    return text
+
+
 NameArgument = Annotated[str, typer.Argument(callback=_object_name, help="Name of the MLModel.")]
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Its namespace; absent means that of the kubeconfig's context.")
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        callback=_namespace_name,
+        help="Its namespace; absent means that of the kubeconfig's context.",
+    ),
 ]
 ContextOption = Annotated[str | None, typer.Option(help="Context of the kubeconfig; absent means the current one.")]
 TimeoutOption = Annotated[
