@@ -69,9 +69,11 @@ def _tell(story: Story) -> None:
 
 def _conclude(story: Story, screen: Screen, url: str, target: Path | None) -> None:
     answers = story.traffic.answers
-    report.show(screen.console, answers)
+    report.show(screen.console, answers, story.requests_per_core)
     if target is not None:
-        told = report.summary(answers, story.refused, screen.seconds)
+        told = report.summary(
+            answers, refused=story.refused, requests_per_core=story.requests_per_core, seconds=screen.seconds
+        )
         target.write_text(json.dumps(told, indent=2) + "\n")
     report.judge(answers)
     report.farewell(screen.console, answers, url)

@@ -29,7 +29,16 @@ class Model:
     @property
     def url(self) -> str:
         """Where callers send predictions."""
-        return f"{self.cluster['MODELLOOP_GATEWAY_URL']}/{NAMESPACE}/{NAME}/predict"
+        return f"{self._address}/predict"
+
+    @property
+    def infer_url(self) -> str:
+        """Where callers that speak V2 send theirs."""
+        return f"{self._address}/v2/models/{NAME}/infer"
+
+    @property
+    def _address(self) -> str:
+        return f"{self.cluster['MODELLOOP_GATEWAY_URL']}/{NAMESPACE}/{NAME}"
 
     def store(self) -> ObjectStore:
         """The registry's object store."""
@@ -78,6 +87,15 @@ class Model:
         selector = ",".join((f"modelloop.dev/model={NAME}", *selectors))
         listed: list[Object] = self.cluster.get("pods", "-n", NAMESPACE, "-l", selector).get("items", [])
         return [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
+
+    def cpu_seconds(self, version: str) -> float:
+        """CPU time that the predictors of a version have used so far, by their own metrics."""
+        return sum(self._metric(pod, "process_cpu_seconds_total") for pod in self.ready_pods(version))
+
+    def _metric(self, pod: str, name: str) -> float:
+        # Through the API server: not every cluster's pods can be reached from here.
+        page = self.cluster.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics")
+        return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
 
     def ready_pods(self, version: str) -> list[str]:
         """Names of the ready pods of a version."""

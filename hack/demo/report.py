@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -43,7 +44,9 @@ def judge(answers: list[Answer]) -> None:
         raise DemoFailed(f"the model should be worse on people it never saw: {told[NEWCOMERS]}, {told[SECOND]}")
 
 
-def summary(answers: list[Answer], refused: dict[str, str], seconds: dict[str, float]) -> dict[str, Any]:
+def summary(
+    answers: list[Answer], *, refused: dict[str, str], requests_per_core: float, seconds: dict[str, float]
+) -> dict[str, Any]:
     """For machines: counts, figures, the refusal, seconds of each step."""
     told = rows(answers)
     return {
@@ -51,12 +54,14 @@ def summary(answers: list[Answer], refused: dict[str, str], seconds: dict[str, f
         "sent": told["whole"].sent,
         "failed": told["whole"].failed,
         "rows": {name: asdict(row) for name, row in told.items()},
+        "protocols": dict(Counter(answer.protocol for answer in answers)),
+        "requests_per_core": requests_per_core,
         "refused": refused,
         "seconds": seconds,
     }
 
 
-def show(console: Console, answers: list[Answer]) -> None:
+def show(console: Console, answers: list[Answer], requests_per_core: float) -> None:
     """The table."""
     told = rows(answers)
     titles = {
@@ -73,7 +78,10 @@ def show(console: Console, answers: list[Answer]) -> None:
         table.add_row(title, str(row.sent), *worth, *speed, "" if name == NEWCOMERS else f"{row.qps:.0f}")
     console.print()
     console.print(table)
-    console.print(f"requests sent: {told['whole'].sent}, failed: {told['whole'].failed}", style="bold")
+    by_protocol = ", ".join(f"{name} {count}" for name, count in Counter(a.protocol for a in answers).items())
+    console.print(f"requests sent: {told['whole'].sent} ({by_protocol}), failed: {told['whole'].failed}", style="bold")
+    # At this rate: each request comes alone, so that none shares a forward with another.
+    console.print(f"requests per second and core of the predictors, by the CPU they used: {requests_per_core:.0f}")
 
 
 def farewell(console: Console, answers: list[Answer], url: str) -> None:

@@ -12,7 +12,7 @@ from hack.demo.damage import publish_damaged
 from hack.demo.model import EXAMPLE, NAMESPACE, Model
 from hack.demo.people import HOLDOUT_YEAR, LAUNCHED, OPENED, all_people, launch_people
 from hack.demo.screen import Screen
-from hack.demo.traffic import Traffic
+from hack.demo.traffic import OpenInference, Predict, Traffic
 
 FIRST, SECOND, DAMAGED = "1.0.0", "1.1.0", "1.2.0"
 _VERSION_SECONDS, _POD_SECONDS = 180.0, 120.0
@@ -22,8 +22,10 @@ class Story:
     """What the steps share: the model, the screen, the trained versions and the stream of requests."""
 
     def __init__(self, model: Model, screen: Screen, records: pd.DataFrame) -> None:
-        self.traffic = Traffic(model.url, launch_people(records), LAUNCHED)
+        protocols = (Predict(model.url), OpenInference(model.infer_url))
+        self.traffic = Traffic(protocols, launch_people(records), LAUNCHED)
         self.refused: dict[str, str] = {}
+        self.requests_per_core = 0.0
         self._model = model
         self._screen = screen
         self._records = records
@@ -99,7 +101,10 @@ class Story:
         """The same service for people that the model never saw."""
         with self._screen.step(f"open the service to {OPENED}"):
             self.traffic.open_to(all_people(self._records), OPENED)
+            sent, used = len(self.traffic.answers), self._model.cpu_seconds(SECOND)
             self._wait_for_answers(2500)
+            sent, used = len(self.traffic.answers) - sent, self._model.cpu_seconds(SECOND) - used
+            self.requests_per_core = sent / used if used > 0 else 0.0
 
     def _publish(self, version: str) -> None:
         self._screen.say(f"publishing {version} to {self._model.registry_uri}")

@@ -41,6 +41,13 @@ def test_no_request_fails_through_swap_kill_and_damage(told: dict[str, Any]) -> 
     assert told["sent"] > 3000
 
 
+def test_half_of_the_requests_speak_v2_and_their_cost_is_told(told: dict[str, Any]) -> None:
+    assert set(told["protocols"]) == {"/predict", "V2"}
+    assert min(told["protocols"].values()) > 0.4 * told["sent"]
+    assert told["requests_per_core"] > 100
+    assert f"by the CPU they used: {told['requests_per_core']:.0f}" in told["printed"]
+
+
 def test_both_versions_answer_and_the_damaged_one_never(told: dict[str, Any]) -> None:
     assert told["versions"] == ["1.0.0", "1.1.0"]
     assert (told["refused"]["version"], told["refused"]["reason"]) == ("1.2.0", "ChecksumMismatch")
