@@ -170,7 +170,7 @@ class PredictCall(HotCall):
 class InferCall(HotCall):
     """`POST /v2/models/NAME/infer`."""
 
-    __slots__ = ("inference",)
+    __slots__ = ("identity", "inference")
 
     @staticmethod
     def takes(fields: Mapping[bytes, bytes]) -> int | None:
@@ -183,22 +183,41 @@ class InferCall(HotCall):
         return -1 if length is None else length
 
     def read(self) -> None:
-        """Take the body apart; raises ProblemError."""
-        length = self.head.json_length
-        parsed = self.version.rest.parse(self.body, None if length < 0 else length)
-        self.request_id = known_id(parsed.request.id) or self.request_id
-        self.inference: Inference = self.version.rest.read(parsed)
-        self.count = len(self.inference.rows)
+        """Take the body apart in one typed pass where that can be; raises ProblemError."""
+        self.inference: Inference | None = None
+        codec = self.version.infer if self.head.json_length < 0 else None
+        quick = None if codec is None else codec.read(self.body)
+        if quick is None:
+            self.rows()
+            return
+        self.cells, self.count = quick.cells, len(quick.cells)
+        if quick.id is not None:
+            self.request_id = known_id(quick.id) or self.request_id
+        self.identity = self.request_id if quick.id is None else quick.id
 
     def rows(self) -> Float64s:
-        """The rows that were read."""
+        """The rows, each value looked at; raises ProblemError that names the tensor."""
+        if self.inference is None:
+            length = self.head.json_length
+            parsed = self.version.rest.parse(self.body, None if length < 0 else length)
+            self.request_id = known_id(parsed.request.id) or self.request_id
+            self.inference = self.version.rest.read(parsed)
+            self.cells, self.count = None, len(self.inference.rows)
         return self.inference.rows
 
     def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
         """Write the predictions as tensors."""
         self.settled, self.status = True, 200
+        if self.inference is None and self.version.infer is not None:
+            self.connection.finish(self, self.version.infer.write(values, self.identity), headers)
+            return
+        self._answer_as_asked(values, headers)
+
+    def _answer_as_asked(self, values: Values, headers: Headers) -> None:
+        inference = self.inference
+        assert inference is not None  # noqa: S101 what was not read quickly was read this way
         scores = np.array(values, dtype=np.float64)
-        body, described = self.version.rest.write(scores, self.inference, self.request_id)
+        body, described = self.version.rest.write(scores, inference, self.request_id)
         if described["content-type"] != JSON_TYPE:
             headers = {**headers, **described}
         self.connection.finish(self, body, headers)

@@ -22,6 +22,7 @@ from modelloop_predictor.fast_rows import FastReader
 from modelloop_predictor.parsing import Envelope
 from modelloop_predictor.problems import ProblemError
 from modelloop_predictor.v2.contract import Contract
+from modelloop_predictor.v2.quick import QuickCodec, quick_codec
 from modelloop_predictor.v2.rest import RestCodec
 from modelloop_predictor.validation import RowReader
 
@@ -59,6 +60,7 @@ class LoadedVersion:
     contract: Contract
     rest: RestCodec
     fingerprint: bytes
+    infer: QuickCodec | None
     fallback: FallbackAnswers | None = None
     quick: bool = False
 
@@ -102,6 +104,7 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
         contract=contract,
         rest=RestCodec(contract),
         fingerprint=hashlib.blake2b(f"{settings.device} {manifest.model_dump_json()}".encode()).digest(),
+        infer=quick_codec(signature, contract),
         fallback=fallback,
     )
 
