@@ -94,6 +94,10 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a misspelt key": ({"operator": {"workrs": 4}}, "/operator': additional properties 'workrs' not allowed"),
     "an unknown key at the top": ({"replicaCount": 2}, "additional properties 'replicaCount' not allowed"),
+    "a label that is the chart's": (
+        {"podLabels": {"app.kubernetes.io/name": "mine"}},
+        "invalid propertyName 'app.kubernetes.io/name'",
+    ),
     "no replica": ({"replicas": 0}, "/replicas': minimum: got 0, want 1"),
     "a text for a number": ({"operator": {"workers": "many"}}, "/operator/workers': got string, want integer"),
     "a pattern of namespaces": ({"watchNamespaces": ["team-*"]}, "/watchNamespaces/0': 'team-*' does not match"),
