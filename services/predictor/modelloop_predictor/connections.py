@@ -40,10 +40,11 @@ class Patrol:
         self._watched.discard(connection)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Set first: an error at one connection must not end the patrol of all.
+        self._round = loop.call_later(self._every, self._look, loop) if self._watched else None
         now = loop.time()
         for connection in list(self._watched):
             connection.look(now, self.read_seconds)
-        self._round = loop.call_later(self._every, self._look, loop) if self._watched else None
 
 
 class _Flow(FlowControl):
