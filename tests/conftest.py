@@ -1,13 +1,19 @@
-"""What all layers share: the real API server for those tests that ask for it."""
+"""What all layers share: hypothesis' profile, and the real API server for those tests that ask for it."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from cluster.control_plane import ControlPlane
+
+# The same inputs each time, so that a change is judged by itself; HYPOTHESIS_PROFILE=default looks for new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session")
