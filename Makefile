@@ -86,7 +86,7 @@ images: cluster ## Build the two images and bring them into the cluster
 ingress: cluster ## Bring an Ingress controller into the cluster (builds it the first time, about 2 minutes)
 	@$(PY) -m hack.cluster ingress
 
-bench: bench-operator bench-online bench-soak ## All benches
+bench: bench-operator bench-online bench-gateway bench-soak ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
 	@$(PY) -m bench.operator_scale
@@ -95,9 +95,12 @@ bench-online: $(READY) ## The predictor against FastAPI, mosec, KServe and const
 	@bench/online/setup
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online $(ARGS)
 
+bench-gateway: images ## 1,000 requests/s through the Gateway to real pods (ARGS="--rate 2000 --seconds 10")
+	@$(PY) -m bench.gateway $(ARGS)
+
 bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as it answers, and its memory (ARGS="--seconds 60")
 	@bench/online/setup
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online.soak $(ARGS)
 
 .PHONY: help setup demo demo-down test lint unit contract fuzz cluster-tests e2e format golden crds proto lock binaries cluster \
-	cluster-down cluster-status images ingress bench bench-operator bench-online bench-soak
+	cluster-down cluster-status images ingress bench bench-operator bench-online bench-gateway bench-soak

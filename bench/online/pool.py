@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from bench.online.plan import Contender, Load
-from bench.online.process import Server
 from bench.online.wires import WIRES
 
 TOLERANCE = 1e-4
@@ -25,6 +25,15 @@ class NoSuchRoute(Exception):
 
 class WrongAnswer(Exception):
     """The server answers something else than the model."""
+
+
+class Asked(Protocol):
+    """A server that can be asked one request; its contender says of which size its model is."""
+
+    contender: Contender
+
+    def ask(self, request: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers in lower case and body of the answer."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class Pool:
         """What a server is asked until it answers."""
         return self.requests(contender.loads[0])[0]
 
-    def check(self, server: Server, load: Load) -> None:
+    def check(self, server: Asked, load: Load) -> None:
         """Ask a part of the pool; raises NoSuchRoute or WrongAnswer."""
         wire = WIRES[load.wire]
         for number, request in enumerate(self.requests(load)[:CHECKED]):

@@ -109,9 +109,9 @@ class Server:
         raise NotStarted(f"no 200 within {START_SECONDS:g} s, last {found}:\n{self.said()}")
 
 
-def ask(port: int, request: bytes) -> tuple[int, Mapping[str, str], bytes]:
+def ask(port: int, request: bytes, host: str = "127.0.0.1") -> tuple[int, Mapping[str, str], bytes]:
     """One request on a connection of its own; raises OSError or HTTPException."""
-    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
+    with socket.create_connection((host, port), timeout=ANSWER_SECONDS) as connection:
         connection.sendall(request)
         answer = http.client.HTTPResponse(connection)
         answer.begin()
