@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from support import model_files
 from support.published import pair
 
 NAME = "model"
+LONGEST_SECONDS = 240
 BODY = {"features": {"first": 0.5, "second": 1.2}}
 
 
@@ -43,17 +44,14 @@ class Scene:
     host: str
     traffic: Object
 
-    def load(self) -> Load:
+    def load(self, body: Mapping[str, object] = BODY, pause: float = 0.02) -> Load:
         """Predictions through the gateway or the Ingress controller while the test acts."""
-        return self._load(self.url)
+        return Load(self.url, self.host, body=body, pause=pause, longest=LONGEST_SECONDS)
 
     def load_inside(self) -> Load:
         """Predictions through the model's Service alone; needs a cluster whose addresses this machine reaches."""
         address = self.installation.get("service", NAME)["spec"]["clusterIP"]
-        return self._load(f"http://{address}")
-
-    def _load(self, url: str) -> Load:
-        return Load(url, self.host, body=BODY, pause=0.02, longest=240)
+        return Load(f"http://{address}", self.host, body=BODY, pause=0.02, longest=LONGEST_SECONDS)
 
     def publish(self, version: str, *, damaged: bool = False) -> None:
         """Make a version exist; a damaged one has other bytes than its manifest says, from the first moment."""
@@ -78,13 +76,14 @@ class Scene:
     def apply(self, **serving: Any) -> None:
         """Apply the MLModel with these serving fields."""
         requests = {"requests": {"cpu": "50m", "memory": "128Mi"}}
+        number = {} if "autoscaling" in serving else {"replicas": 2}
         spec = {
             "registry": {
                 "uri": self.installation.registry,
                 "endpoint": self.installation.machine.pod_endpoint,
                 "secretName": "store",
             },
-            "serving": {"replicas": 2, "resources": requests, **serving},
+            "serving": {**number, "resources": requests, **serving},
             "traffic": self.traffic,
         }
         self.installation.machine.apply(self.installation.mlmodel(NAME, spec))
