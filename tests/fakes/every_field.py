@@ -172,7 +172,7 @@ SPECS: dict[str, dict[str, Any]] = {
         },
     },
     "batches-and-bounds": {
-        "serving": {"batching": {"maxBatchSize": 256, "maxDelay": "5ms"}, "maxQueue": 200},
+        "serving": {"batching": {"maxBatchSize": 256, "maxDelay": "5ms"}, "maxQueue": 200, "grpc": True},
     },
     "cache": {
         "serving": {

@@ -181,6 +181,11 @@ class Serving(APIObject):
             )
         ),
     )
+    grpc: bool | None = Field(
+        default=None,
+        description="Answer the Open Inference Protocol by gRPC as well, on port 9000 of the model's Service. "
+        "Absent means no.",
+    )
     batching: Batching = Field(default=Batching(), description="How requests share the model's forward.")
     maxQueue: int = Field(
         default=1000,

@@ -17,6 +17,9 @@ LEADER_LABEL = "modelloop.dev/operator"
 PREDICT_PORT = 8080
 """Port of predictions, probes, metrics and pages in a predictor pod."""
 
+GRPC_PORT = 9000
+"""Port of the Open Inference Protocol by gRPC in a predictor pod and its Services, where the spec asks for it."""
+
 EXIT_PERMANENT = 78
 """Exit code (EX_CONFIG) of a predictor that can never serve this version: trying again cannot help."""
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from modelloop_core.api import MLModel
 from modelloop_core.api.fields import seconds
 from modelloop_core.versions import Version
-from modelloop_core.wire.environment import PREDICT_PORT, REDIS_PASSWORD, REDIS_USERNAME, PredictorEnvironment
+from modelloop_core.wire.environment import (
+    GRPC_PORT,
+    PREDICT_PORT,
+    REDIS_PASSWORD,
+    REDIS_USERNAME,
+    PredictorEnvironment,
+)
 from modelloop_operator.naming import Object, labels, metadata, selector, versioned_name
 from modelloop_operator.render.pods import CA_FOLDER, volume_mounts, volumes, with_placement
 
@@ -54,7 +60,7 @@ def service(model: MLModel, name: str, version: Version, *, own: bool) -> Object
         "spec": {
             "type": "ClusterIP",
             "selector": selector(model.metadata.name, version),
-            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}],
+            "ports": _service_ports(model),
         },
     }
 
@@ -137,7 +143,7 @@ def _container(model: MLModel, version: Version, installation: Installation) -> 
         "imagePullPolicy": installation.pull_policy,
         "command": ["python", "-m", "modelloop_predictor"],
         "env": _environment(model, version, installation),
-        "ports": [{"name": "http", "containerPort": PREDICT_PORT, "protocol": "TCP"}],
+        "ports": _container_ports(model),
         "resources": _resources(model),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -152,6 +158,22 @@ def _container(model: MLModel, version: Version, installation: Installation) -> 
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": volume_mounts(model),
     }
+
+
+def _service_ports(model: MLModel) -> list[Object]:
+    ports: list[Object] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "http"}]
+    if model.spec.serving.grpc:
+        # So that a gateway or mesh speaks HTTP/2 to it.
+        h2c = "kubernetes.io/h2c"
+        ports.append({"name": "grpc", "port": GRPC_PORT, "targetPort": "grpc", "protocol": "TCP", "appProtocol": h2c})
+    return ports
+
+
+def _container_ports(model: MLModel) -> list[Object]:
+    ports: list[Object] = [{"name": "http", "containerPort": PREDICT_PORT, "protocol": "TCP"}]
+    if model.spec.serving.grpc:
+        ports.append({"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"})
+    return ports
 
 
 def _probe(path: str, *, period: int, failures: int) -> Object:
@@ -185,6 +207,7 @@ def _environment(model: MLModel, version: Version, installation: Installation) -
         device=serving.device,
         timeout_seconds=seconds(serving.timeout),
         entity_key=serving.entityKey,
+        grpc_port=GRPC_PORT if serving.grpc else None,
         fallback=serving.fallback,
         cache_max_entries=serving.cache.maxEntries,
         cache_ttl_seconds=seconds(serving.cache.ttl),

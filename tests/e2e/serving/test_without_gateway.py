@@ -6,6 +6,8 @@ The tests tell one story and run in order.
 from __future__ import annotations
 
 import httpx
+import numpy as np
+import tritonclient.grpc as grpcclient
 
 from e2e.gateway.load import Load
 from e2e.install.machine import eventually
@@ -47,12 +49,22 @@ def test_a_new_version_takes_all_traffic_without_a_failed_request(behind_ingress
 def test_a_change_of_the_pods_rolls_through_without_a_failed_request(behind_ingress: Scene) -> None:
     before = behind_ingress.pods()
     with behind_ingress.load() as outside, behind_ingress.load_inside() as inside:
-        behind_ingress.apply(pod={"annotations": {"example.com/changed": "yes"}})
+        behind_ingress.apply(grpc=True)
         behind_ingress.wait_until_ended(before)
         for load in (outside, inside):
             load.wait_for(200)
     for load in (outside, inside):
         _nothing_failed(load)
+
+
+def test_the_service_then_answers_by_grpc_too(behind_ingress: Scene) -> None:
+    address = behind_ingress.installation.get("service", NAME)["spec"]["clusterIP"]
+    tensor = grpcclient.InferInput("features", [1, 2], "FP32")
+    tensor.set_data_from_numpy(np.array([[0.5, 1.2]], dtype=np.float32))
+    with grpcclient.InferenceServerClient(f"{address}:9000") as client:
+        answer = client.infer(NAME, [tensor], client_timeout=10)
+    assert answer.get_response().model_version == "v1.1.0"
+    assert 0 < answer.as_numpy("prediction")[0] < 1
 
 
 def test_a_pod_killed_without_warning_costs_requests_for_a_moment_only(behind_ingress: Scene) -> None:
