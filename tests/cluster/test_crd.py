@@ -381,7 +381,16 @@ REFUSED = [
             "one that the predictor needs",
             id=f"a volume over {path}",
         )
-        for path in ("/tmp", "/var/cache/modelloop", "/var/cache", "/etc/modelloop/ca", "/opt/modelloop/bin", "/usr")
+        for path in (
+            "/tmp",
+            "/var/cache/modelloop",
+            "/var/cache",
+            "/etc/modelloop/ca",
+            "/opt/modelloop/bin",
+            "/usr",
+            "/usr/lib/python3",
+            "/proc/1",
+        )
     ),
     *(
         wrong(

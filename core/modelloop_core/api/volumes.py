@@ -22,7 +22,8 @@ from modelloop_core.api.files import DEFAULT_MODE, ConfigMapFiles, FileMode, Key
 _FILE_NAME = r"\.{0,2}[A-Za-z0-9_-][A-Za-z0-9._-]*"
 # What the image runs from, what the operator mounts, and the folders above them.
 _TAKEN = (
-    "tmp|bin|sbin|lib|lib64|proc|sys|dev|usr(/bin|/sbin|/lib|/local(/.*)?)?|opt(/modelloop(/.*)?|/project(/.*)?)?"
+    "tmp|dev|(bin|sbin|lib|lib64|proc|sys)(/.*)?|usr(/(bin|sbin|lib|local)(/.*)?)?"
+    "|opt(/modelloop(/.*)?|/project(/.*)?)?"
     "|etc(/modelloop(/.*)?)?|var(/cache(/modelloop(/.*)?)?)?"
 )
 
