@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +35,8 @@ def lease(namespace: str, holder: str, **ago: float) -> dict[str, Any]:
     }
 
 
-LEFT_BEHIND = lease("old", "gone", days=3)
+def left_behind() -> dict[str, Any]:
+    return lease("old", "gone", days=3)
 
 
 def model(*, generation: int = 1, observed: int = 1) -> dict[str, Any]:
@@ -148,23 +149,23 @@ def test_doctor_says_what_keeps_a_versions_pods(
 @pytest.mark.parametrize(
     ("leases", "told"),
     [
-        ([LEFT_BEHIND, lease("ml", "here", seconds=3)], [(True, "here leads (Lease ml/modelloop)")]),
-        ([lease("ml", "here", seconds=3), LEFT_BEHIND], [(True, "here leads (Lease ml/modelloop)")]),
-        ([LEFT_BEHIND, lease("ml", "", seconds=1)], [(False, "no operator holds Lease ml/modelloop")]),
-        ([LEFT_BEHIND, lease("ml", "late", minutes=5)], [(False, "late renewed Lease ml/modelloop 30")]),
+        (lambda: [left_behind(), lease("ml", "here", seconds=3)], [(True, "here leads (Lease ml/modelloop)")]),
+        (lambda: [lease("ml", "here", seconds=3), left_behind()], [(True, "here leads (Lease ml/modelloop)")]),
+        (lambda: [left_behind(), lease("ml", "", seconds=1)], [(False, "no operator holds Lease ml/modelloop")]),
+        (lambda: [left_behind(), lease("ml", "late", minutes=5)], [(False, "late renewed Lease ml/modelloop 30")]),
         (
-            [lease("two", "other", seconds=5), lease("ml", "here", seconds=3)],
+            lambda: [lease("two", "other", seconds=5), lease("ml", "here", seconds=3)],
             [(True, "here leads (Lease ml/modelloop)"), (None, "other leads as well (Lease two/modelloop)")],
         ),
-        ([lease("ml", "")], [(False, "no operator holds Lease ml/modelloop")]),
-        ([], [(False, "no operator holds the lease")]),
+        (lambda: [lease("ml", "")], [(False, "no operator holds Lease ml/modelloop")]),
+        (list, [(False, "no operator holds the lease")]),
     ],
     ids=["left behind first", "left behind last", "newer one released", "all late", "two at work", "released", "none"],
 )
 def test_doctor_judges_by_the_lease_that_was_renewed_last(
-    person: Person, leases: list[dict[str, Any]], told: list[tuple[bool | None, str]]
+    person: Person, leases: Callable[[], list[dict[str, Any]]], told: list[tuple[bool | None, str]]
 ) -> None:
-    person.server.answers[LEASES] = {"items": leases}
+    person.server.answers[LEASES] = {"items": leases()}
     findings = json.loads(person("doctor", "churn", "-o", "json").stdout)["findings"]
     found = [(finding["well"], finding["found"]) for finding in findings if finding["check"] == "operator"]
     assert [well for well, _ in found] == [well for well, _ in told]

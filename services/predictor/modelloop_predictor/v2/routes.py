@@ -101,7 +101,7 @@ async def _body(request: Request, serving: Serving) -> bytes:
 
 
 def _index_request(body: bytes) -> _IndexRequest:
-    if not body.strip(b" \t\r\n"):
+    if not body:
         return _IndexRequest()
     try:
         return msgspec.json.decode(body, type=_IndexRequest)

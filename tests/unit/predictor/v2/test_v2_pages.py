@@ -92,7 +92,7 @@ def test_the_index_tells_the_models_state(tmp_path: Path, phase: Phase, state: s
         assert ready == ([entry] if phase is Phase.READY else [])
 
 
-@pytest.mark.parametrize("body", [b'{"ready": 1}', b'{"all": true}', b"[]", b'{"ready"', b"\xff", b"\x0c"])
+@pytest.mark.parametrize("body", [b'{"ready": 1}', b'{"all": true}', b"[]", b'{"ready"', b"\xff", b"\x0c", b"\r\n"])
 def test_an_index_of_something_else_is_refused(people: Predictor, body: bytes) -> None:
     refusal(people.ask("POST", "/v2/repository/index", content=body), 400, "MalformedBody")
 
