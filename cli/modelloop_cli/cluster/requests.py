@@ -46,7 +46,7 @@ def _write(connection: Connection, name: str, request: PersonRequest, deadline: 
     while True:
         model = connection.model(name)
         waits = _annotation(model) != "" and not _answered(model)
-        following = request.model_copy(update={"after": status_of(model).handledRequest})
+        following = request.following(_annotation(model), status_of(model).handledRequest)
         if not waits and _written(connection, name, following, model["metadata"]["resourceVersion"]):
             return
         if time.monotonic() >= deadline:
@@ -73,10 +73,10 @@ def _answered(model: dict[str, Any]) -> bool:
 
 
 def _answer(model: dict[str, Any], identity: str) -> HandledRequest | None:
-    """The answer to one request, in status or carried along by the request that followed it."""
+    """The answer to one request, in status or carried along by the requests that followed it."""
     found = [status_of(model).handledRequest]
     with contextlib.suppress(ValueError):
-        found.append(PersonRequest.parse(_annotation(model)).after)
+        found.extend(PersonRequest.parse(_annotation(model)).after)
     return next((answer for answer in found if answer is not None and answer.id == identity), None)
 
 

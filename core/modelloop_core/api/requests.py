@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Self
 
@@ -12,13 +13,14 @@ from modelloop_core.api.status import HandledRequest
 
 REQUEST_ANNOTATION = f"{GROUP}/request"
 ID_LENGTH = 64
+_ANSWERS_CARRIED = 8
 
 
 class PersonRequest(BaseModel):
     """What is asked, by whom, under an id that is answered once in `status.handledRequest`.
 
-    `after` is the answer that stood there when this was written: status keeps the last one only, and whoever asked
-    before may not have seen it yet.
+    `after` are the last answers before this was written, the newest last: status keeps one only, and whoever asked
+    before may not have seen theirs yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -26,7 +28,16 @@ class PersonRequest(BaseModel):
     id: str = Field(min_length=1, max_length=ID_LENGTH)
     verb: str = Field(min_length=1, max_length=32)
     by: str = ""
-    after: HandledRequest | None = None
+    after: tuple[HandledRequest, ...] = ()
+
+    def following(self, earlier: str, handled: HandledRequest | None) -> Self:
+        """This request with what was answered before it: `earlier` is the annotation that it replaces."""
+        answers: tuple[HandledRequest, ...] = ()
+        with contextlib.suppress(ValueError):
+            answers = self.parse(earlier).after
+        if handled is not None and handled not in answers:
+            answers = (*answers, handled)
+        return self.model_copy(update={"after": answers[-_ANSWERS_CARRIED:]})
 
     @classmethod
     def parse(cls, text: str) -> Self:
