@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modelloop_core.registry import Registry
@@ -120,3 +121,21 @@ def test_a_fetch_that_is_ended_is_told_and_may_be_tried_again(tmp_path: Path, en
         waiting.join(10)
     assert [(failure.reason, failure.permanent) for failure in failures] == [("FetchDied", False)]
     assert "ended with -9" in failures[0].message
+
+
+def test_a_fetch_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from modelloop_core.wire.environment import PredictorEnvironment; "
+        "from modelloop_predictor.fetching import Fetcher; "
+        "fetcher = Fetcher(PredictorEnvironment.model_validate_json(sys.argv[1])); fetcher.begin(); "
+        "print(fetcher._begun[1].pid, flush=True); time.sleep(60)"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-c", program, _environment(endpoint, tmp_path).model_dump_json()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            fetch = psutil.Process(int(server.stdout.readline()))
+            silent.accept()
+            server.kill()
+        eventually(lambda: not fetch.is_running() or fetch.status() == psutil.STATUS_ZOMBIE, "its end", fetch.status)

@@ -11,8 +11,8 @@ class Model(Protocol):
     """A loaded model, to be called from one thread at a time."""
 
     @property
-    def loops(self) -> bool:
-        """Whether the program may loop, so that what a call takes can depend on values and not on the rows alone."""
+    def open_ended(self) -> bool:
+        """Whether what a call takes may depend on the values in the rows, and not on their number alone."""
         ...
 
     def predict(self, matrix: Float32s) -> Floats:

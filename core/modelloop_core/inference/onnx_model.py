@@ -18,16 +18,21 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _PROBABILITIES = "probabilities"
 _CHOOSE = "name the float tensors to serve (--head)"
 _ERRORS_ONLY = 3
-# `op_type` of a node that loops, as protobuf writes it: field 4, length, text. A file that has these bytes by chance
-# is taken for one that loops, which costs it a little speed and nothing else.
-_LOOPS = tuple(b"\x22" + bytes([len(name)]) + name for name in (b"Loop", b"Scan", b"SequenceMap"))
+# Nodes that loop, and nodes whose output can be as large as a value says.
+_OPEN_ENDED = (
+    b"Loop", b"Scan", b"SequenceMap",
+    b"Range", b"Expand", b"Tile", b"ConstantOfShape", b"OneHot", b"Pad", b"Resize", b"Upsample",
+)  # fmt: skip
+# `op_type` as protobuf writes it: field 4, length, text. A file that has these bytes by chance is taken for one that
+# has the node, which costs it a little speed and nothing else.
+_MARKS = tuple(b"\x22" + bytes([len(name)]) + name for name in _OPEN_ENDED)
 
 
 class OnnxModel:
     """One inference session with one matrix in and its heads out."""
 
-    def __init__(self, session: Any, *, source: str, dtype: Any, targets: list[str], loops: bool = False) -> None:
-        self.loops = loops
+    def __init__(self, session: Any, *, source: str, dtype: Any, targets: list[str], open_ended: bool = False) -> None:
+        self.open_ended = open_ended
         self._session = session
         self._source = source
         self._dtype = dtype
@@ -54,8 +59,8 @@ def load_onnx(path: Path, heads: Sequence[str], *, device: str, threads: int) ->
     except Exception as error:  # ONNX Runtime's errors share no base class of their own
         raise ModelUnreadable(f"{path.name} cannot be loaded: {str(error)[:500]}") from error
     source, dtype = _input(session, path.name)
-    targets, loops = _targets(session, path.name, heads), _may_loop(path)
-    return OnnxModel(session, source=source, dtype=dtype, targets=targets, loops=loops)
+    targets, open_ended = _targets(session, path.name, heads), _is_open_ended(path)
+    return OnnxModel(session, source=source, dtype=dtype, targets=targets, open_ended=open_ended)
 
 
 def _options(threads: int) -> Any:
@@ -68,9 +73,9 @@ def _options(threads: int) -> Any:
     return options
 
 
-def _may_loop(path: Path) -> bool:
+def _is_open_ended(path: Path) -> bool:
     content = path.read_bytes()
-    return any(mark in content for mark in _LOOPS)
+    return any(mark in content for mark in _MARKS)
 
 
 def _input(session: Any, name: str) -> tuple[str, Any]:

@@ -21,9 +21,9 @@ class Scorer:
         self._model = model
 
     @property
-    def loops(self) -> bool:
-        """Whether the model may loop, so that what a call takes can depend on values and not on the rows alone."""
-        return self._model.loops
+    def open_ended(self) -> bool:
+        """Whether what a call takes may depend on the values in the rows, and not on their number alone."""
+        return self._model.open_ended
 
     def predict(self, rows: Float64s) -> Float64s:
         """float64 [n, features] to float64 [n] or [n, values] that the signature allows; raises PredictError."""

@@ -22,6 +22,11 @@ from modelloop_core.inference.torch_export import load_exported
 from modelloop_core.inference.torch_heads import chosen
 from modelloop_core.manifest import ModelFormat
 
+# A loop; a tensor's value as a number, which can become a size; an operator that takes its output's size from values.
+_OPEN_ENDED = (
+    "prim::Loop", "aten::item", "aten::Int", "aten::IntImplicit", "aten::ScalarImplicit", "aten::repeat_interleave"
+)  # fmt: skip
+
 
 class TorchModel:
     """A frozen program on one device; at most `max_rows` rows go through it at once."""
@@ -30,7 +35,7 @@ class TorchModel:
         self, program: Any, device: torch.device, max_rows: int | None = None, heads: Sequence[str] = ()
     ) -> None:
         self._heads = tuple(heads)
-        self.loops = _may_loop(program)
+        self.open_ended = _is_open_ended(program)
         self._program = program
         self._device = device
         self._max_rows = max_rows
@@ -85,12 +90,12 @@ def _optimised(module: Any, device: str) -> Any:
         return module
 
 
-def _may_loop(program: Any) -> bool:
+def _is_open_ended(program: Any) -> bool:
     if not isinstance(program, torch.jit.ScriptModule):
         return True
     try:
         graph: Any = program.inlined_graph  # its methods are untyped in torch
-        return bool(graph.findAllNodes("prim::Loop", True))
+        return any(graph.findAllNodes(kind, True) for kind in _OPEN_ENDED)
     except RuntimeError:
         return True
 

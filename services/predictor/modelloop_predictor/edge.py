@@ -69,7 +69,9 @@ class Edge:
         except ClientGone:
             exchange.status, exchange.reason = CLIENT_GONE, "ClientGone"
         except Exception as error:  # noqa: BLE001 the top of every request: the client gets a problem, the log the traceback
-            event("request-failed", logging.ERROR, error, request_id=exchange.request_id, path=scope["path"])
+            if exchange.reason is None:
+                # Else it has been told already: Starlette raises again what its handler has answered.
+                event("request-failed", logging.ERROR, error, request_id=exchange.request_id, path=scope["path"])
             if not exchange.status:
                 await _send_internal_error(send_with_headers, scope["path"], exchange)
             exchange.reason = INTERNAL.reason

@@ -112,7 +112,7 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
 def warm_up(version: LoadedVersion, largest_batch: int) -> LoadedVersion:
     """The version once its model has answered its example, alone and in batches; raises UnusableVersion, PredictError.
 
-    It is quick when its program has no loop that values could prolong and the largest batch took 2 ms at the most.
+    It is quick when no value can prolong its program and the largest batch took 2 ms at the most.
     """
     envelope = Envelope(rows=[version.example], many=False, request_id=None, entity=None)
     try:
@@ -128,7 +128,7 @@ def warm_up(version: LoadedVersion, largest_batch: int) -> LoadedVersion:
         values = version.scorer.predict(np.repeat(row, rows, axis=0)).tolist()
         seconds = time.perf_counter() - started
         version.answers.write(values, many=rows > 1, request_id="warm-up")
-    return replace(version, quick=seconds <= _QUICK_SECONDS and not version.scorer.loops)
+    return replace(version, quick=seconds <= _QUICK_SECONDS and not version.scorer.open_ended)
 
 
 def _fallback(signature: Signature, settings: PredictorEnvironment) -> FallbackAnswers | None:

@@ -4,6 +4,7 @@ import http.server
 import os
 import pathlib
 import signal
+import tempfile
 import threading
 
 VERSION = os.environ["VERSION"]
@@ -58,5 +59,5 @@ def drain(*_: object) -> None:
 
 signal.signal(signal.SIGTERM, drain)
 # Seen from the pod's shared process namespace, in which the test kills it as the kernel would.
-pathlib.Path("/tmp/pid").write_text(str(os.getpid()))
+pathlib.Path(tempfile.gettempdir(), "pid").write_text(str(os.getpid()))
 server.serve_forever()

@@ -87,7 +87,10 @@ def pods(serving: Serving, version: str) -> list[str]:
 
 def kill(serving: Serving, pod: str) -> None:
     """SIGKILL to the server, as the kernel's out-of-memory killer does it."""
-    code = "import os, signal; os.kill(int(open('/tmp/pid').read()), signal.SIGKILL)"
+    code = (
+        "import os, pathlib, signal, tempfile; "
+        "os.kill(int(pathlib.Path(tempfile.gettempdir(), 'pid').read_text()), signal.SIGKILL)"
+    )
     # The runtime ends the messenger with the container: its exit code says nothing, the restart afterwards does.
     with contextlib.suppress(AssertionError):
         serving.cluster.run("exec", pod, "-n", serving.namespace, "--", "python3", "-c", code)

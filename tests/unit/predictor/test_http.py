@@ -218,3 +218,10 @@ def test_requests_at_the_same_time_get_their_own_answers(started: Start) -> None
     requests = [("POST", "/predict", {"json": {"features": [n, n], "request_id": f"r{n}"}}) for n in range(50)]
     for number, answer in enumerate(predictor.ask_all(requests)):
         assert (answer.json()["prediction"], answer.json()["request_id"]) == (number, f"r{number}")
+
+
+def test_what_nobody_expected_is_logged_once(started: Start, caplog: pytest.LogCaptureFixture) -> None:
+    predictor = started(model_files.Logistic())
+    replace_model(predictor, lambda rows: rows / None)
+    _problem(predictor.predict({"features": [1, 2]}), 500, "InternalError")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["request-failed"]

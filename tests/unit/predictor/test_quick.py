@@ -27,6 +27,40 @@ class _Heavy(torch.nn.Module):
         return torch.sigmoid((wide + wide @ self.square @ self.square @ self.square).mean(dim=1))
 
 
+class _AsLargeAsAValue(torch.nn.Module):
+    """As many zeros as the first value says."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(x.mean(dim=1)) + torch.zeros(int(x[0, 0])).sum()
+
+
+def _onnx_range(path: Path) -> Path:
+    """y = the mean of x, plus the sum of the numbers below the largest value of x."""
+    nodes = [
+        helper.make_node("ReduceMax", ["x"], ["top"], keepdims=0),
+        helper.make_node("Range", ["zero", "top", "one"], ["numbers"]),
+        helper.make_node("ReduceSum", ["numbers"], ["total"], keepdims=0),
+        helper.make_node("ReduceMean", ["x", "columns"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["mean", "total"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "range",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
+        [
+            helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+            helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
+            helper.make_tensor("columns", TensorProto.INT64, [1], [1]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
 def _onnx_loop(path: Path) -> Path:
     """y = x, once around a Loop."""
     body = helper.make_graph(
@@ -60,10 +94,17 @@ def test_a_program_that_may_loop_is_known_by_its_nodes(tmp_path: Path) -> None:
     script, plain = ModelFormat.TORCHSCRIPT, ModelFormat.ONNX
     looping = model_files.torchscript(model_files.SlowAboveHundred(), tmp_path / "loops.pt")
     straight = model_files.torchscript(model_files.RaisesAboveHundred(), tmp_path / "straight.pt")
-    assert load_model(looping, script, device="cpu", threads=1).loops
-    assert not load_model(straight, script, device="cpu", threads=1).loops
-    assert load_model(_onnx_loop(tmp_path / "loop.onnx"), plain, device="cpu", threads=1).loops
-    assert not load_model(model_files.onnx_logistic(tmp_path / "s.onnx", 2), plain, device="cpu", threads=1).loops
+    assert load_model(looping, script, device="cpu", threads=1).open_ended
+    assert not load_model(straight, script, device="cpu", threads=1).open_ended
+    assert load_model(_onnx_loop(tmp_path / "loop.onnx"), plain, device="cpu", threads=1).open_ended
+    straight = model_files.onnx_logistic(tmp_path / "s.onnx", 2)
+    assert not load_model(straight, plain, device="cpu", threads=1).open_ended
+
+
+def test_a_program_whose_sizes_are_values_is_known_by_its_nodes(tmp_path: Path) -> None:
+    growing = model_files.torchscript(_AsLargeAsAValue(), tmp_path / "growing.pt")
+    assert load_model(growing, ModelFormat.TORCHSCRIPT, device="cpu", threads=1).open_ended
+    assert load_model(_onnx_range(tmp_path / "range.onnx"), ModelFormat.ONNX, device="cpu", threads=1).open_ended
 
 
 @pytest.mark.parametrize("model", [model_files.SlowAboveHundred, _Heavy], ids=["it may loop", "it takes long"])

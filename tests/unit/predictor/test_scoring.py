@@ -30,7 +30,7 @@ SIGNATURE = Signature(
 class Sums:
     """A model that answers a row with its sum; raises for a batch in which a first value is negative."""
 
-    loops = False
+    open_ended = False
 
     def __init__(self, error: Callable[[], Exception] = lambda: ModelFailed("a negative value")) -> None:
         self.forwards: list[int] = []
