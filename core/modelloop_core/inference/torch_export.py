@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from modelloop_core.inference.archive import WHAT_TO_SAVE
 from modelloop_core.inference.errors import ModelUnreadable, NotAModel
+from modelloop_core.inference.torch_freezing import frozen
 
 _UNLIMITED = 2**31
 _HOW_TO_EXPORT = (
@@ -74,9 +75,7 @@ def _traced(module: Any, columns: int, device: torch.device) -> Any | None:
     try:
         examples = [torch.randn(rows, columns, generator=random).to(device) for rows in (2, 1, 7)]
         trace: Any = torch.jit.trace  # untyped in torch
-        traced = torch.jit.freeze(trace(module, examples[0], check_trace=False, strict=False).eval())
-        if device.type == "cpu":
-            traced = torch.jit.optimize_for_inference(traced)
+        traced = frozen(trace(module, examples[0], check_trace=False, strict=False).eval(), device)
         same = all(_agree(module(example), traced(example)) for example in examples)
     except (RuntimeError, IndexError, ValueError, TypeError):
         return None

@@ -19,6 +19,7 @@ from modelloop_core.inference.errors import (
 )
 from modelloop_core.inference.output import join
 from modelloop_core.inference.torch_export import load_exported
+from modelloop_core.inference.torch_freezing import frozen
 from modelloop_core.inference.torch_heads import chosen
 from modelloop_core.manifest import ModelFormat
 
@@ -36,7 +37,8 @@ class TorchModel:
     ) -> None:
         self._heads = tuple(heads)
         self.open_ended = _is_open_ended(program)
-        self._program = program
+        # A script's own method: calling the module looks for hooks first, which takes as long as a small layer.
+        self._program = program.forward if isinstance(program, torch.jit.ScriptModule) else program
         self._device = device
         self._max_rows = max_rows
 
@@ -71,7 +73,7 @@ def load_torch(path: Path, model_format: ModelFormat, heads: Sequence[str], *, d
         with torch.inference_mode(), warnings.catch_warnings(action="ignore"):
             if model_format is ModelFormat.TORCHSCRIPT:
                 load: Any = torch.jit.load  # untyped in torch
-                program = _optimised(load(str(path), map_location=target).eval(), device)
+                program = _optimised(load(str(path), map_location=target).eval(), target)
                 return TorchModel(program, target, heads=heads)
             program, max_rows = load_exported(path, target)
             return TorchModel(program, target, max_rows, heads)
@@ -81,10 +83,9 @@ def load_torch(path: Path, model_format: ModelFormat, heads: Sequence[str], *, d
         raise ModelUnreadable(f"{path.name} cannot be loaded: {_first_line(error)}") from error
 
 
-def _optimised(module: Any, device: str) -> Any:
+def _optimised(module: Any, device: torch.device) -> Any:
     try:
-        module = torch.jit.freeze(module)
-        return torch.jit.optimize_for_inference(module) if device == "cpu" else module
+        return frozen(module, device)
     except RuntimeError:
         # Some programs cannot be frozen (submodules called by name, mutation); they run as they are.
         return module

@@ -9,11 +9,12 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from modelloop_core.inference import Float64s
 from modelloop_predictor.answers import Values
+from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.metrics import RequestTally
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
 from modelloop_predictor.recent import RecentAnswers
@@ -127,7 +128,7 @@ class CachedScoring:
 class _Flight:
     """One question to the model in the place of all that ask the same at the same time."""
 
-    cells: list[Any] | None = None
+    cells: Cells | None = None
 
     def __init__(
         self,

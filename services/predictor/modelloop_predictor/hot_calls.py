@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FALLBACK_HEADER
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, new_request_id
 from modelloop_predictor.edge import PREDICT_PATH, problem_answer
+from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.heads import Head
 from modelloop_predictor.parsing import check_content_type, known_id, parse
 from modelloop_predictor.problems import ProblemError
@@ -83,7 +84,7 @@ class HotCall(Exchange):
         self.version = version
         self.head = head
         self.body = b""
-        self.cells: list[Any] | None = None
+        self.cells: Cells | None = None
         self.deadline = 0.0
         self.settled = self.response_complete = self.disconnected = False
         self.more_body = self.keep_alive = True

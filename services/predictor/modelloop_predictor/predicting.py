@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from modelloop_core.inference import Float64s
 from modelloop_predictor.accounts import Exchange
+from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.scoring import Values
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.translation import problem_of
@@ -20,7 +20,7 @@ class _Awaited:
         self.version = version
         self.count = len(rows)
         self.deadline = 0.0
-        self.cells: list[Any] | None = None
+        self.cells: Cells | None = None
         self._rows = rows
         self._outcome = outcome
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from modelloop_core.inference import Float64s
 from modelloop_predictor.answers import Values as Values
+from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
 from modelloop_predictor.version import LoadedVersion
@@ -29,7 +30,7 @@ class Question(Protocol):
     """
 
     version: LoadedVersion
-    cells: list[Any] | None
+    cells: Cells | None
     count: int
     deadline: float
 
@@ -54,7 +55,7 @@ class Question(Protocol):
 def checked_rows(question: Question) -> Float64s:
     """float64 [count, features] of one question, all within bounds; raises ProblemError that names what is not."""
     if question.cells is not None:
-        rows = question.version.fast.matrix(question.cells)
+        rows = question.version.fast.matrix([question.cells])
         if rows is not None:
             return rows
     return question.rows()
@@ -197,8 +198,9 @@ class Scoring:
 
 def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
     """The questions whose rows are within bounds, and these rows; the others have failed with what is wrong."""
-    if batch and all(question.cells is not None for question in batch):
-        rows = batch[0].version.fast.matrix([row for question in batch for row in question.cells or ()])
+    cells = [question.cells for question in batch if question.cells is not None]
+    if batch and len(cells) == len(batch):
+        rows = batch[0].version.fast.matrix(cells)
         if rows is not None:
             return batch, rows
     good: list[Question] = []
@@ -214,7 +216,7 @@ def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
 
 
 def _rows(question: Question) -> Float64s:
-    rows = None if question.cells is None else question.version.fast.matrix(question.cells)
+    rows = None if question.cells is None else question.version.fast.matrix([question.cells])
     return question.rows() if rows is None else rows
 
 

@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from modelloop_core.inference import (
     Scorer,
     load_model,
 )
+from modelloop_core.inference.torch_freezing import frozen
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.preprocessing import Preprocessing
 from support import model_files
@@ -85,6 +88,30 @@ def test_a_program_with_a_largest_batch_takes_more_rows_in_parts(tmp_path: Path)
     loaded = load_model(model_files.exported(model_files.Logistic(), tmp_path / "model.pt2", 2, max=16), PT2)
     rows = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
     assert loaded.predict(rows) == pytest.approx(1 / (1 + np.exp(-rows.mean(axis=1))), abs=1e-6)
+
+
+def _wide(bias: bool) -> torch.nn.Module:
+    torch.manual_seed(3)
+    middle = torch.nn.Linear(1024, 1024, bias=bias)
+    return torch.nn.Sequential(torch.nn.Linear(4, 1024), torch.nn.ReLU(), middle, torch.nn.Linear(1024, 3)).eval()
+
+
+@pytest.mark.parametrize("save", [model_files.torchscript, partial(model_files.exported, columns=4)], ids=["ts", "pt2"])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_a_model_with_a_large_layer_answers_as_its_module_does(
+    tmp_path: Path, save: Callable[[torch.nn.Module, Path], Path], bias: bool
+) -> None:
+    module, path = _wide(bias), tmp_path / "model"
+    model = load_model(save(module, path), TORCHSCRIPT if save is model_files.torchscript else PT2)
+    for rows in (1, 2, 17, 64):
+        matrix = torch.randn(rows, 4)
+        np.testing.assert_allclose(model.predict(matrix.numpy()), module(matrix).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_of_a_frozen_program_large_layers_alone_are_packed() -> None:
+    program = frozen(torch.jit.script(_wide(bias=True)), torch.device("cpu"))
+    assert len(program.graph.findAllNodes("mkldnn::_linear_pointwise", True)) == 1
+    assert len(program.graph.findAllNodes("aten::matmul", True)) == 2
 
 
 def test_a_frozen_torchscript_loads_again(tmp_path: Path) -> None:

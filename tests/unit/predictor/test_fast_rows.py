@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelloop_core.feature_schema import BinaryOutput, CategoricalFeature, Feature, NumericFeature, Signature
 from modelloop_core.inference import Float64s
 from modelloop_predictor.fast_rows import FastReader
+from modelloop_predictor.number_rows import NumberReader
 from modelloop_predictor.parsing import parse
 from modelloop_predictor.problems import ProblemError
 from modelloop_predictor.validation import RowReader
@@ -19,10 +20,10 @@ from support.generated_requests import ENTITY_KEY, LEVELS, ODD_VALUES, odd, sign
 _Read = tuple[Float64s, bool, str | None, str | None]
 
 
-def _fast(signature: Signature, body: bytes) -> _Read | None:
-    reader = FastReader(signature, ENTITY_KEY)
+def _fast(signature: Signature, body: bytes, numbers_from: int = 2048) -> _Read | None:
+    reader = FastReader(signature, ENTITY_KEY, numbers_from)
     quick = reader.decode(body)
-    rows = None if quick is None else reader.matrix(quick.cells)
+    rows = None if quick is None else reader.matrix([quick.cells])
     return None if quick is None or rows is None else (rows, quick.many, quick.request_id, quick.entity)
 
 
@@ -35,11 +36,12 @@ def _slow(signature: Signature, body: bytes) -> _Read | None:
 
 
 def _check_agreement(signature: Signature, body: bytes) -> None:
-    fast, slow = _fast(signature, body), _slow(signature, body)
-    if fast is not None:
-        assert slow is not None, "taken the fast way, refused the slow way"
-        np.testing.assert_array_equal(fast[0], slow[0])
-        assert fast[1:] == slow[1:]
+    slow = _slow(signature, body)
+    for fast in (_fast(signature, body), _fast(signature, body, numbers_from=0)):
+        if fast is not None:
+            assert slow is not None, "taken the fast way, refused the slow way"
+            np.testing.assert_array_equal(fast[0], slow[0])
+            assert fast[1:] == slow[1:]
 
 
 def _one(feature: Feature) -> Signature:
@@ -125,3 +127,32 @@ def test_an_entity_key_that_json_escapes_is_read_the_slow_way() -> None:
 
 def test_a_list_is_read_the_fast_way_whatever_the_names_are() -> None:
     assert _fast(_one(NumericFeature(name='ki"nd')), b'{"features":[1]}') is not None
+
+
+_TWO = Signature(inputs=(NumericFeature(name="a"), NumericFeature(name="b", dtype="int64")), output=BinaryOutput())
+
+
+def test_a_large_body_of_numbers_is_read_into_an_array() -> None:
+    rows = [[index / 7, index] for index in range(200)]
+    body = json.dumps({"instances": rows, "request_id": "r-1", ENTITY_KEY: 12}).encode()
+    quick = FastReader(_TWO, ENTITY_KEY).decode(body)
+    assert quick is not None
+    assert isinstance(quick.cells, np.ndarray)
+    np.testing.assert_array_equal(quick.cells, rows)
+    assert (quick.many, quick.request_id, quick.entity) == (True, "r-1", "12")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["[[1,2],[3]]", "[[1,2,3],[4]]", "[[1,[2]]]", "[[[1,2]]]", "[[1,2],[[3,4],[]]]", "[[],[1,2],[]]", "[1,2]", "[]"],
+)
+def test_rows_that_only_count_up_to_the_width_are_not_read_as_numbers(rows: str) -> None:
+    body = f'{{"instances":{rows}}}'.encode()
+    assert NumberReader(2, ENTITY_KEY).decode(body) is None
+    _check_agreement(_TWO, body)
+
+
+def test_requests_of_both_kinds_share_one_matrix() -> None:
+    reader = FastReader(_TWO, ENTITY_KEY)
+    rows = reader.matrix([[(1.0, 2)], np.array([[3.0, 4.0], [5.0, 6.0]])])
+    np.testing.assert_array_equal(rows, [[1, 2], [3, 4], [5, 6]])
