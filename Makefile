@@ -7,7 +7,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 READY := .venv/.ready
 CODE := core operator services cli hack examples tests bench
-PACKAGES := core operator services/predictor cli
+PACKAGES := core operator services/predictor services/monitor cli
 
 help: ## Print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-18s\033[0m %s\n", $$1, $$2}'

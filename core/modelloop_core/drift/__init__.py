@@ -1,0 +1,1 @@
+"""What drift is: frozen references, counted profiles, statistics between the two, and verdicts."""

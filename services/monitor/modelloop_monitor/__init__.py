@@ -1,0 +1,1 @@
+"""Keeps what predictors count, judges it window by window, and tells what has changed."""
