@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from modelloop_core.drift.bins import Float64s, NumericBins
 from modelloop_core.drift.profile import ColumnProfile, Profile, count_column, count_sorted
@@ -82,7 +82,7 @@ class _Group:
     def count(self, rows: Float64s) -> Iterator[tuple[str, ColumnProfile]]:
         if not self._columns:
             return
-        values: npt.NDArray[np.floating] = np.ascontiguousarray(rows[:, self._places].T, dtype=self._dtype)
+        values: Any = np.ascontiguousarray(rows[:, self._places].T, dtype=self._dtype)
         values.sort(axis=1)
         for column, ordered in zip(self._columns, values, strict=True):
             yield column.name, count_sorted(column.edges, ordered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ def cast(values: Float64s, dtype: str) -> npt.NDArray[np.floating]:
     return values.astype(np.float32) if dtype == "float32" else values
 
 
-def count_sorted(edges: npt.NDArray[np.floating], ordered: npt.NDArray[np.floating]) -> ColumnProfile:
+def count_sorted(edges: npt.NDArray[np.floating], ordered: npt.NDArray[Any]) -> ColumnProfile:
     """Count values [n] in ascending order, NaN last, of the edges' dtype; edges are searched among the values."""
     first = int(np.searchsorted(ordered, -np.inf, side="right"))
     last = int(np.searchsorted(ordered, np.inf, side="left"))
