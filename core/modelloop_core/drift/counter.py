@@ -68,7 +68,7 @@ class _Sorted:
         self.place = place
         self.name = name
         self.dtype: type[np.floating] = np.float32 if column.dtype == "float32" else np.float64
-        self.edges = np.array(column.bins.edges, dtype=self.dtype)
+        self.edges: Any = np.array(column.bins.edges, dtype=self.dtype)
 
 
 class _Group:
