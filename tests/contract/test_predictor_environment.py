@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from modelloop_core.capture import Capture
 from modelloop_core.fallback import Fallback, FallbackRule
 from modelloop_core.feature_schema import Task
 from modelloop_core.wire.environment import PREFIX, PredictorEnvironment
@@ -38,6 +39,12 @@ EVERYTHING: dict[str, Any] = {
     "drain_seconds": 12.5,
     "port": 9090,
     "grpc_port": 9091,
+    "mirror_port": 9092,
+    "monitor_url": "http://monitor.modelloop:8080",
+    "monitor_post_seconds": 2.0,
+    "pod_name": "churn-v1-2-3-abcde",
+    "capture": Capture(predictions=0.5, features=0.25, exclude=("income",), max_rows_per_second=7),
+    "capture_upload_seconds": 60.0,
     "cache_dir": "/var/cache/other",
     "termination_log": "/dev/other-log",
 }
@@ -88,6 +95,10 @@ def test_defaults_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CACHE_TTL_SECONDS", "0"),
         ("CACHE_MAX_ENTRIES", "-1"),
         ("CACHE_REDIS_URL", "http://redis"),
+        ("MONITOR_URL", "monitor:8080"),
+        ("MONITOR_URL", "http://monitor:8080"),
+        ("MONITOR_POST_SECONDS", "0"),
+        ("CAPTURE", "all"),
         ("FALLBACK", "half"),
         ("FALLBACK", '{"constant"'),
         ("FALLBACK", "{}"),
@@ -104,6 +115,12 @@ def test_a_bad_part_of_the_fallback_is_named_with_its_place(monkeypatch: pytest.
     rule = {"feature": "age", "op": "above", "value": 3, "prediction": 1}
     _set(monkeypatch, FALLBACK=json.dumps({"rules": [rule]}))
     with pytest.raises(SettingsError, match=r"^MODELLOOP_FALLBACK: rules\.0\.op='above': .*'lt'"):
+        read_settings()
+
+
+def test_a_bad_part_of_the_capture_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(monkeypatch, CAPTURE=json.dumps({"features": 1.5}))
+    with pytest.raises(SettingsError, match=r"^MODELLOOP_CAPTURE: features=1\.5: "):
         read_settings()
 
 

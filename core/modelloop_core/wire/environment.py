@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from modelloop_core.capture import Capture
 from modelloop_core.fallback import Fallback
 from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
@@ -20,11 +21,17 @@ PREDICT_PORT = 8080
 GRPC_PORT = 9000
 """Port of the Open Inference Protocol by gRPC in a predictor pod and its Services, where the spec asks for it."""
 
+MIRROR_PORT = 8081
+"""Port of copies of requests in a predictor pod: they are answered like others, but are no live traffic."""
+
 EXIT_PERMANENT = 78
 """Exit code (EX_CONFIG) of a predictor that can never serve this version: trying again cannot help."""
 
 REDIS_USERNAME, REDIS_PASSWORD = f"{PREFIX}CACHE_REDIS_USERNAME", f"{PREFIX}CACHE_REDIS_PASSWORD"
 """Credentials of the shared cache: from a Secret, so that no type here holds them."""
+
+MONITOR_TOKEN = f"{PREFIX}MONITOR_TOKEN"
+"""What a predictor shows to the monitor (`Authorization: Bearer`): from a Secret, so that no type here holds it."""
 
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -38,7 +45,10 @@ class PredictorEnvironment(BaseModel):
     more of them only if `batch_max_delay_seconds` says so. The access log has at most `access_log_per_second` lines of
     each kind, the model's answers and others. `fallback`, as JSON, is what to answer where the model cannot. Answers of
     at most `cache_max_entries` rows are given again for `cache_ttl_seconds`, shared in a Redis where there is one. A
-    `grpc_port` makes the process answer by gRPC as well. Credentials of the store come from the standard `AWS_*`.
+    `grpc_port` makes the process answer by gRPC as well, a `mirror_port` take copies of requests, which are no live
+    traffic. Live traffic is counted and posted to `monitor_url` every `monitor_post_seconds` under the name `pod_name`
+    (the host's where there is none); `capture`, as JSON, says which predictions are logged, and these are written to
+    the registry every `capture_upload_seconds`. Credentials of the store come from the standard `AWS_*`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +79,12 @@ class PredictorEnvironment(BaseModel):
     drain_seconds: float = Field(default=20.0, ge=0)
     port: int = Field(default=PREDICT_PORT, ge=0, le=65535)
     grpc_port: int | None = Field(default=None, ge=0, le=65535)
+    mirror_port: int | None = Field(default=None, ge=0, le=65535)
+    monitor_url: str | None = Field(default=None, pattern=r"^https?://[^@\s]+$")
+    monitor_post_seconds: float = Field(default=5.0, gt=0)
+    pod_name: str = Field(default="", max_length=253)
+    capture: Capture | None = None
+    capture_upload_seconds: float = Field(default=300.0, gt=0)
     cache_dir: str = "/var/cache/modelloop"
     termination_log: str = TERMINATION_LOG
 
@@ -83,6 +99,13 @@ class PredictorEnvironment(BaseModel):
         if not text or text in RESERVED_KEYS:
             raise ValueError(f"the entity key needs a name of its own, not one of {', '.join(RESERVED_KEYS)}")
         return text
+
+    @field_validator("monitor_url")
+    @classmethod
+    def _named_model(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and not (info.data.get("model_namespace") and info.data.get("model_name")):
+            raise ValueError("a monitor tells models by their namespace and name, and one of them is not set")
+        return url
 
     @property
     def served_model(self) -> str:

@@ -12,6 +12,9 @@ VERSION_HEADER = "x-model-version"
 FALLBACK_HEADER = "x-model-fallback"
 """On an answer that is not the model's but the declared fallback's: why, in one word."""
 
+FORCED_HEADER = "x-modelloop-version"
+"""On a request that a test sends to a certain version: routes choose by it, and no version counts it as live."""
+
 REQUEST_ID_HEADER = "x-request-id"
 TRACE_HEADER = "traceparent"
 PROBLEM_TYPE = "application/problem+json"
