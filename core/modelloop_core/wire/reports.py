@@ -74,6 +74,16 @@ class Incident(_Report):
     message: str = ""
 
 
+class RecentTraffic(_Report):
+    """Live requests of all versions in the last whole minutes; what the operator tells a failing service by."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    requests: int
+    errors: int
+    fallbacks: int
+
+
 class DriftReport(_Report):
     """`GET /v1/models/{namespace}/{name}/drift`: the last judged window of the version with the most traffic."""
 
@@ -86,6 +96,7 @@ class DriftReport(_Report):
     rows: int = 0
     columns: tuple[ColumnReport, ...] = ()
     incident: Incident | None = None
+    recent: RecentTraffic | None = None
     message: str = ""
     generated: AwareDatetime
 
