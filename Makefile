@@ -40,8 +40,9 @@ unit: $(READY) ## Unit tests: nothing needed
 contract: binaries ## Contract tests: files, subprocesses, a local object store
 	@PATH="$$($(PY) -m hack.cluster build):$$PATH" $(PYTEST) tests/contract
 
-fuzz: $(READY) ## 30 million inputs each for what reads a caller's bytes, and new random cases (about 20 minutes)
+fuzz: $(READY) ## 30 million inputs for what reads a caller's bytes, a million bad requests, new random cases (half an hour)
 	@HYPOTHESIS_PROFILE=default $(PYTEST) tests/unit/predictor tests/contract/test_openapi_cases.py
+	@MODELLOOP_BAD_REQUESTS=1000000 $(PYTEST) tests/contract/test_predictor_memory.py
 	@for target in heads rows infer; do PYTHONPATH=tests $(PY) tests/fuzz.py $$target 30000000; done
 
 cluster-tests: binaries ## Tests on a real API server with controllers and fake nodes

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from bench.markdown import GOALS, table, where
 from bench.online.generator import drive, write_requests
 from bench.online.plan import PLAN, ROOT, Load, inherited
 from bench.online.pool import Pool
@@ -101,6 +103,13 @@ def summary(name: str, samples: list[Sample], asked: int) -> tuple[dict[str, obj
         Goal("growth of memory", f"<= {GROWTH_BOUND:g}", relative, relative is not None and relative <= GROWTH_BOUND),
     ]
     return row, goals
+
+
+def tables(result: Mapping[str, Any]) -> str:
+    """The stored result as a table of the page."""
+    columns = ("server", "answered", "failed", "seconds", "memory MiB, settled", "memory MiB, end", "memory MiB, most")
+    rows = table({name: name for name in columns}, result["rows"])
+    return "\n\n".join([f"{where(result)}.", rows, table(GOALS, result["goals"])])
 
 
 def thinned(samples: list[Sample], most: int = 30) -> list[dict[str, object]]:

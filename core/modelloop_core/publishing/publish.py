@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from modelloop_core.card import CARD_NAME, ModelCard
+from modelloop_core.drift.reference import REFERENCE_NAME
 from modelloop_core.feature_schema import Output, Signature
 from modelloop_core.inference import Float64s, InferenceError, Model, load_model
 from modelloop_core.manifest import Manifest
@@ -30,6 +31,7 @@ from modelloop_core.publishing.mlflow_import import join
 from modelloop_core.publishing.models import ModelFile, store_model
 from modelloop_core.publishing.numbering import Numbering
 from modelloop_core.publishing.precision import Difference, Precision, check_difference, measure, store_in
+from modelloop_core.publishing.reference import Observed
 from modelloop_core.publishing.schema import infer_inputs
 from modelloop_core.publishing.trial import (
     check_answers,
@@ -69,9 +71,10 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Tried:
-    """A model that answered, with the contract that its answers keep."""
+    """A model that answered, with the contract that its answers keep and what it was observed to answer."""
 
     model: ModelFile
+    observed: Observed
     signature: Signature
     example: tuple[float | str | None, ...]
     notes: tuple[str, ...]
@@ -147,8 +150,10 @@ def _try(source: _Source, folder: Path) -> _Tried:
     if declared.precision is not None:
         stored, difference = _in_fewer_bits(declared.precision, source, stored, loaded, rows, signature)
         metrics = difference.metrics()
-    notes = (*source.notes, *stored.notes, *([note] if note else []))
-    return _Tried(stored, signature, example_of(inputs, sample), notes, metrics)
+        loaded = _load(stored, declared.heads)
+    observed = Observed(signature, declared.preprocessing, loaded, frame)
+    notes = (*source.notes, *stored.notes, *([note] if note else []), *observed.notes)
+    return _Tried(stored, observed, signature, example_of(inputs, sample), notes, metrics)
 
 
 def _in_fewer_bits(
@@ -187,6 +192,7 @@ def _write(registry: Registry, version: Version, tried: _Tried, source: _Source)
         tried.model.format.value: tried.model.path,
         PREPROCESSING_NAME: declared.preprocessing.model_dump_json(indent=2).encode(),
         CARD_NAME: card.to_yaml().encode(),
+        REFERENCE_NAME: tried.observed.reference(registry, version).to_json(),
         **about.files,
     }
     manifest = Manifest(

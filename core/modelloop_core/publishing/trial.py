@@ -37,6 +37,18 @@ def encoder_of(inputs: tuple[Feature, ...], preprocessing: Preprocessing) -> Enc
 
 def sample_rows(inputs: tuple[Feature, ...], frame: pd.DataFrame) -> tuple[pd.DataFrame, Float64s]:
     """Up to 512 rows of the reference, evenly spaced, that the inputs allow, also parsed; raises PublishError."""
+    allowed = _allowed_part(inputs, frame)
+    steps = np.unique(np.linspace(0, len(allowed) - 1, SAMPLE_ROWS).astype(int))
+    sample = allowed.iloc[steps]
+    return sample, _parsed(inputs, sample)
+
+
+def allowed_rows(inputs: tuple[Feature, ...], frame: pd.DataFrame) -> Float64s:
+    """All rows of the reference that the inputs allow, float64 [n, features]; raises PublishError when none is."""
+    return _parsed(inputs, _allowed_part(inputs, frame))
+
+
+def _allowed_part(inputs: tuple[Feature, ...], frame: pd.DataFrame) -> pd.DataFrame:
     missing = [feature.name for feature in inputs if feature.name not in frame.columns]
     if missing:
         raise PublishError(f"the reference lacks the columns {', '.join(map(repr, missing))} of the schema")
@@ -46,10 +58,12 @@ def sample_rows(inputs: tuple[Feature, ...], frame: pd.DataFrame) -> tuple[pd.Da
             f"none of the {len(frame)} rows of the reference is valid for the schema: {_worst(inputs, frame)}",
             "correct the schema, or give another reference",
         )
-    steps = np.unique(np.linspace(0, len(allowed) - 1, SAMPLE_ROWS).astype(int))
-    sample = allowed.iloc[steps]
+    return allowed
+
+
+def _parsed(inputs: tuple[Feature, ...], frame: pd.DataFrame) -> Float64s:
     signature = Signature(inputs=inputs, output=RegressionOutput())
-    return sample, rows_from_columns(signature, {feature.name: _values(sample[feature.name]) for feature in inputs})
+    return rows_from_columns(signature, {feature.name: _values(frame[feature.name]) for feature in inputs})
 
 
 def example_of(inputs: tuple[Feature, ...], sample: pd.DataFrame) -> tuple[float | str | None, ...]:

@@ -53,7 +53,7 @@ def test_a_module_becomes_an_int8_torchscript_with_its_difference(registry: Regi
     assert 0 < apart.max() <= metrics["int8_max_difference"] < 0.02
     assert 0 < metrics["int8_mean_difference"] < metrics["int8_max_difference"]
     assert metrics["auc"] == 0.9
-    assert "int8: " in published.notes[-1]
+    assert "int8: " in published.notes[0]
 
 
 def test_the_largest_difference_is_what_is_limited(registry: Registry) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from modelloop_core.card import CARD_NAME, InvalidCard, ModelCard
+from modelloop_core.drift.reference import REFERENCE_NAME, Reference
 from modelloop_core.feature_schema import CategoricalFeature, MulticlassOutput, NumericFeature, RegressionOutput, Task
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.preprocessing import Encode, Impute, Preprocessing
@@ -68,7 +69,7 @@ def test_a_model_becomes_a_version_with_all_that_belongs_to_it(registry: Registr
     one = Version(1, 0, 0)
     assert published.version == one
     assert registry.manifest(one) == published.manifest
-    assert sorted(published.manifest.files) == ["card.yaml", "model.onnx", "preprocessing.json"]
+    assert sorted(published.manifest.files) == ["card.yaml", "model.onnx", "preprocessing.json", "reference.json"]
     assert published.manifest.example == (0.5, 1.0)
     assert registry.read(one, "model.onnx") == model.read_bytes()
     card = ModelCard.from_yaml(registry.read(one, CARD_NAME))
@@ -147,7 +148,8 @@ def test_the_output_is_inferred(
 ) -> None:
     published = publish(torchscript(module, tmp_path / "m.pt"), frame, registry=registry, **options)
     assert published.manifest.signature.task is task
-    assert bool(published.notes) == (task is Task.BINARY and not options)
+    guessed = any("taken for binary" in note for note in published.notes)
+    assert guessed == (task is Task.BINARY and not options)
     output = published.manifest.signature.output
     if isinstance(output, MulticlassOutput):
         assert output.classes == (("x", "y", "z") if options else ("0", "1", "2"))
@@ -206,7 +208,7 @@ def test_weights_beside_an_onnx_file_are_put_into_it(registry: Registry, tmp_pat
     onnx.save(graph, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     assert (tmp_path / "m.data").exists()
     published = publish(tmp_path / "m.onnx", FRAME, registry=registry, label="left")
-    assert published.notes == ("the weights beside the ONNX file were put into it",)
+    assert published.notes[0] == "the weights beside the ONNX file were put into it"
 
 
 @pytest.mark.parametrize(
@@ -514,3 +516,40 @@ def test_what_agrees_is_published(registry: Registry, give: Any, declared: dict[
     output = publish(give(), FRAME, registry=registry, label="left", **declared).manifest.signature.output
     assert output.task == Task.BINARY
     assert output.threshold == declared.get("threshold", 0.7)
+
+
+def test_a_version_keeps_what_the_reference_and_its_answers_looked_like(registry: Registry, model: Path) -> None:
+    frame = pd.concat([FRAME] * 200, ignore_index=True)
+    published = publish(model, frame, registry=registry, label="left")
+    reference = Reference.model_validate_json(registry.read(published.version, REFERENCE_NAME))
+    assert list(reference.features) == list(published.manifest.signature.feature_names)
+    assert reference.rows == len(frame)
+    column = reference.features["a"]
+    assert sum(column.counts) + column.null == len(frame)
+    assert sum(column.sums) == pytest.approx(frame["a"].sum())
+    assert sum(reference.outputs["prediction"].counts) == len(frame)
+
+
+def test_values_of_a_later_version_are_counted_in_the_bins_of_the_first(registry: Registry, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=600), "b": rng.normal(size=600)})
+    first, second = (
+        publish(
+            onnx_logistic(tmp_path / f"{part}.onnx", 2), frame.iloc[part::2], registry=registry, task=Task.REGRESSION
+        )
+        for part in (0, 1)
+    )
+    bins = [
+        Reference.model_validate_json(registry.read(one.version, REFERENCE_NAME)).outputs["prediction"].bins
+        for one in (first, second)
+    ]
+    assert bins[0] == bins[1]
+    assert bins[0].size > 50
+
+
+def test_rows_that_the_schema_does_not_allow_are_left_out_of_the_reference(registry: Registry, model: Path) -> None:
+    inputs = (NumericFeature(name="a", dtype="float64", maximum=0.5), NumericFeature(name="b", dtype="float64"))
+    published = publish(model, FRAME, registry=registry, schema=Schema(inputs=inputs), task=Task.BINARY, label="left")
+    reference = Reference.model_validate_json(registry.read(published.version, REFERENCE_NAME))
+    assert reference.rows == int((FRAME["a"] <= 0.5).sum())
+    assert any("rows of the reference are not in it" in note for note in published.notes)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from bench.online.page import BEGIN, END, NO_VERDICT, PAGE, tables, with_tables
-from bench.report import RESULTS
+from bench.online.page import NO_VERDICT, tables
+from bench.page import PAGE, marks, rewritten, with_tables
 
 RESULT = {
     "time": "2026-03-01T12:00:00+00:00",
@@ -24,12 +22,10 @@ RESULT = {
 }  # fmt: skip
 
 
-def test_the_tables_of_the_page_are_those_of_the_stored_result() -> None:
+def test_the_tables_of_the_page_are_those_of_the_stored_results() -> None:
     page = PAGE.read_text()
 
-    stored = with_tables(page, json.loads((RESULTS / "online.json").read_text()))
-
-    assert page == stored, "python -m bench.online.page rewrites the page"
+    assert page == rewritten(page), "python -m bench.page rewrites the page"
 
 
 def test_figures_are_short_and_what_is_missing_is_a_dash() -> None:
@@ -55,13 +51,14 @@ def test_a_run_that_judges_nothing_says_so(rounds: int, load: float, told: bool)
 
 
 def test_a_page_keeps_what_stands_around_its_tables() -> None:
-    page = with_tables(f"before\n{BEGIN}\nof last year\n{END}\nafter\n", RESULT)
+    begin, end = marks("online")
+    page = with_tables(f"before\n{begin}\nof last year\n{end}\nafter\n", "online", tables(RESULT))
 
-    assert page.startswith(f"before\n{BEGIN}\n2026-03-01, A processor")
-    assert page.endswith(f"|\n{END}\nafter\n")
+    assert page.startswith(f"before\n{begin}\n2026-03-01, A processor")
+    assert page.endswith(f"|\n{end}\nafter\n")
     assert "of last year" not in page
 
 
 def test_a_page_without_the_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="has no"):
-        with_tables("no marks", RESULT)
+        with_tables("no marks", "online", "")

@@ -1,0 +1,53 @@
+"""Stored results as the tables of docs/benchmarks.md; `python -m bench.page` rewrites them there.
+
+A bench with tables has a module `page` (or, a single module, itself) with `tables(result)`, and its marks on the page.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.gateway import page as gateway
+from bench.online import page as online
+from bench.online import soak
+from bench.report import RESULTS
+
+PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
+Tables = Callable[[Mapping[str, Any]], str]
+SECTIONS: Mapping[str, Tables] = {"online": online.tables, "soak": soak.tables, "gateway": gateway.tables}
+
+
+def main() -> int:
+    """Rewrite the page."""
+    PAGE.write_text(rewritten(PAGE.read_text()))
+    return 0
+
+
+def rewritten(page: str) -> str:
+    """The page with the tables of every stored result; raises ValueError when a bench's marks are not there."""
+    for name, tables in SECTIONS.items():
+        page = with_tables(page, name, tables(json.loads((RESULTS / f"{name}.json").read_text())))
+    return page
+
+
+def with_tables(page: str, name: str, tables: str) -> str:
+    """The page with `tables` between the marks of the bench `name`; raises ValueError when they are not there."""
+    begin, end = marks(name)
+    head, found, rest = page.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{PAGE.name} has no {begin!r} followed by {end!r}")
+    return f"{head}{begin}\n{tables}\n{end}{tail}"
+
+
+def marks(name: str) -> tuple[str, str]:
+    """What stands before and after the tables of a bench."""
+    return f"<!-- from bench/results/{name}.json by `python -m bench.page` -->", f"<!-- end of {name}.json -->"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
