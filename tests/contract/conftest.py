@@ -13,6 +13,7 @@ from modelloop_core.storage.directory import DirectoryStore
 from modelloop_core.storage.port import ObjectStore
 from modelloop_core.storage.s3 import S3Store
 from support.memory_store import MemoryStore
+from support.postgres_process import PostgresProcess
 from support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, run_s3_server
 
 
@@ -66,3 +67,18 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
         return MemoryStore()
     found: Place = request.getfixturevalue(f"{request.param}_place")
     return found.store
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresProcess]:
+    with PostgresProcess() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database: each test runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'monitor.db'}"
+    server: PostgresProcess = request.getfixturevalue("postgres")
+    return server.database()

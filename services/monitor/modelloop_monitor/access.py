@@ -1,0 +1,80 @@
+"""Who may call: bearer tokens for programs, a proxy's headers for people; namespaces are kept apart.
+
+The token of one namespace is `<namespace>.<HMAC-SHA256 of it under the monitor's token>`, so that nothing has to be
+stored or handed out: whoever has the whole token can make it (`namespace_token`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelloop_monitor.problems import FORBIDDEN, UNAUTHORIZED, ProblemError
+
+_BEARER = "bearer "
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What somebody may see (`namespaces`; None for all) and whether they may change it."""
+
+    namespaces: frozenset[str] | None
+    writes: bool
+
+    def may(self, namespace: str) -> bool:
+        """Whether the namespace is theirs."""
+        return self.namespaces is None or namespace in self.namespaces
+
+    def require(self, namespace: str, *, write: bool = False) -> None:
+        """Raise ProblemError unless they may read, or write, there."""
+        if not self.may(namespace):
+            raise ProblemError(FORBIDDEN, f"namespace {namespace!r} is not yours")
+        if write and not self.writes:
+            raise ProblemError(FORBIDDEN, "a signed-in person may read; changes need the monitor's token")
+
+
+@dataclass(frozen=True)
+class Access:
+    """How callers are told apart; without a token there is nothing to tell and the network is the boundary."""
+
+    token: str | None = None
+    user_header: str = ""
+    namespaces_header: str = ""
+
+    def caller(self, headers: Mapping[str, str]) -> Caller:
+        """Who calls; raises ProblemError (401)."""
+        shown = headers.get("authorization", "")
+        if self.token is not None and shown.lower().startswith(_BEARER):
+            return self._holder(self.token, shown[len(_BEARER) :].strip())
+        if self.user_header and headers.get(self.user_header):
+            return Caller(self._granted(headers), writes=False)
+        if self.token is None:
+            return Caller(None, writes=True)
+        raise _unauthorized("there was none")
+
+    def _holder(self, token: str, shown: str) -> Caller:
+        if hmac.compare_digest(shown.encode(), token.encode()):
+            return Caller(None, writes=True)
+        namespace = shown.rpartition(".")[0]
+        if namespace and hmac.compare_digest(shown.encode(), namespace_token(token, namespace).encode()):
+            return Caller(frozenset({namespace}), writes=True)
+        raise _unauthorized("the one shown is not valid")
+
+    def _granted(self, headers: Mapping[str, str]) -> frozenset[str] | None:
+        if not self.namespaces_header:
+            return None
+        words = headers.get(self.namespaces_header, "").split(",")
+        return frozenset(word.strip() for word in words if word.strip())
+
+
+def namespace_token(token: str, namespace: str) -> str:
+    """The token that opens one namespace alone."""
+    mark = hmac.new(token.encode(), namespace.encode(), hashlib.sha256).hexdigest()
+    return f"{namespace}.{mark}"
+
+
+def _unauthorized(found: str) -> ProblemError:
+    detail = f"send the monitor's token as `Authorization: Bearer …`; {found}"
+    return ProblemError(UNAUTHORIZED, detail, headers={"www-authenticate": "Bearer"})

@@ -1,0 +1,24 @@
+"""Puts the pages together."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from modelloop_monitor.answers import add_problem_handlers
+from modelloop_monitor.monitor import Monitor
+from modelloop_monitor.openapi import Documented
+from modelloop_monitor.pages.posting import add_posting
+from modelloop_monitor.pages.probes import add_probes
+
+_ABOUT = "Keeps what predictors count, judges it window by window, and tells what has changed."
+
+
+def create_app(monitor: Monitor) -> FastAPI:
+    """The ASGI application over `monitor`; it starts nothing."""
+    app = Documented(title="ModelLoop monitor", description=_ABOUT, docs_url=None, redoc_url=None)
+    router = APIRouter()
+    add_posting(router, monitor)
+    add_probes(router, monitor)
+    app.include_router(router)
+    add_problem_handlers(app)
+    return app

@@ -1,0 +1,133 @@
+"""Folds posts from the inbox into windows, minutes and the prediction log: many posts, few writes.
+
+A post leaves the inbox in the transaction that adds it to its window, so that stopping anywhere loses and repeats
+nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.profiles import ProfilePost
+from modelloop_monitor.counts import Counted
+from modelloop_monitor.store import inbox, models, traffic, windows
+from modelloop_monitor.store.engine import Store
+from modelloop_monitor.store.schema import PREDICTIONS
+from modelloop_monitor.store.traffic import MinuteKey
+from modelloop_monitor.store.upsert import insert_missing
+from modelloop_monitor.store.windows import WindowKey
+
+_MOST_POSTS = 200
+_MINUTE = 60
+
+Model = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A post from the inbox: it counts for the moment `at`."""
+
+    id: int
+    at: float
+    received: float
+    post: ProfilePost
+
+    @property
+    def model(self) -> Model:
+        """Namespace and name."""
+        return self.post.namespace, self.post.name
+
+
+@dataclass
+class Folded:
+    """Posts added up, ready to be written."""
+
+    windows: dict[WindowKey, Counted] = field(default_factory=dict)
+    minutes: dict[MinuteKey, MinuteCounts] = field(default_factory=dict)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+    heard: dict[Model, float] = field(default_factory=dict)
+
+
+class Folder:
+    """Empties the inbox; several processes may try, one does."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def fold(self, now: float) -> int:
+        """Fold all posts that wait; returns how many these were. Raises StoreError, with nothing half-done."""
+        total = 0
+        with self._store.alone("fold") as alone:
+            while alone and (count := self._some(now)):
+                total += count
+        return total
+
+    def _some(self, now: float) -> int:
+        with self._store.reading() as connection:
+            waiting = [_parsed(*row) for row in inbox.oldest(connection, _MOST_POSTS)]
+            settings = models.settings(connection, {item.model for item in waiting})
+        if not waiting:
+            return 0
+        folded = fold_posts(waiting, {model: chosen.window_seconds for model, chosen in settings.items()})
+        with self._store.writing() as connection:
+            # First: another process may have been faster.
+            inbox.remove(connection, [item.id for item in waiting])
+            _write(connection, folded, now)
+        return len(waiting)
+
+
+def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int]) -> Folded:
+    """Add posts up by window and minute; `widths` are the windows' lengths by model."""
+    folded = Folded()
+    for item in waiting:
+        post, width = item.post, widths[item.model]
+        own = (post.namespace, post.name, post.version)
+        folded.heard[item.model] = max(item.received, folded.heard.get(item.model, 0.0))
+        if post.reference is not None and (post.features or post.outputs):
+            window = WindowKey(*own, post.reference, width, _floor(item.at, width))
+            _add(folded.windows, window, Counted.of(post))
+        outputs = {name: delta.counts for name, delta in post.outputs.items()}
+        _add(folded.minutes, MinuteKey(*own, _floor(item.at, _MINUTE)), MinuteCounts.of(post.traffic, outputs))
+        folded.predictions += _logged(post)
+    return folded
+
+
+def _write(connection: Connection, folded: Folded, now: float) -> None:
+    windows.add(connection, folded.windows, now)
+    traffic.add(connection, folded.minutes)
+    insert_missing(connection, PREDICTIONS, folded.predictions)
+    models.heard(connection, folded.heard)
+
+
+def _parsed(id_: int, at: float, received: float, body: bytes) -> Waiting:
+    return Waiting(id_, at, received, ProfilePost.model_validate_json(zlib.decompress(body)))
+
+
+def _logged(post: ProfilePost) -> list[dict[str, Any]]:
+    own = {"namespace": post.namespace, "name": post.name, "version": post.version, "reference": post.reference}
+    return [
+        {
+            **own,
+            "request_id": logged.request_id,
+            "row": logged.row,
+            "entity": logged.entity,
+            "at": logged.at,
+            "prediction": json.dumps(logged.prediction),
+        }
+        for logged in post.predictions
+    ]
+
+
+def _add(totals: dict[Any, Any], key: object, new: Counted | MinuteCounts) -> None:
+    totals[key] = totals[key] + new if key in totals else new
+
+
+def _floor(at: float, width: int) -> int:
+    return int(at // width) * width

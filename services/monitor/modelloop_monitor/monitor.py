@@ -1,0 +1,53 @@
+"""What the pages work with: the parts of one monitor, put together once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from modelloop_monitor.access import Access
+from modelloop_monitor.checking import Clock, References
+from modelloop_monitor.folding import Folder
+from modelloop_monitor.ingest import Ingest
+from modelloop_monitor.metrics import Metrics
+from modelloop_monitor.settings import MonitorSettings
+from modelloop_monitor.store.engine import Store
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The parts; `now` is the clock, in seconds since 1970 UTC."""
+
+    settings: MonitorSettings
+    store: Store
+    metrics: Metrics
+    references: References
+    ingest: Ingest
+    folder: Folder
+    access: Access
+    clock: Clock
+    now: Callable[[], float] = time.time
+
+
+def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time) -> Monitor:
+    """A monitor by its settings; it opens and starts nothing."""
+    store = Store(settings.database, max_bytes=settings.database_max_bytes, busy_seconds=settings.busy_seconds)
+    metrics = Metrics(CollectorRegistry())
+    return Monitor(
+        settings=settings,
+        store=store,
+        metrics=metrics,
+        references=References(store),
+        ingest=Ingest(store, metrics, max_queue=settings.max_queue),
+        folder=Folder(store),
+        access=Access(
+            token=None if settings.token is None else settings.token.get_secret_value(),
+            user_header=settings.user_header.lower(),
+            namespaces_header=settings.namespaces_header.lower(),
+        ),
+        clock=Clock(settings.clock_tolerance_seconds, settings.late_seconds),
+        now=now,
+    )

@@ -1,0 +1,1 @@
+"""What each page answers; what is behind them knows no HTTP."""

@@ -1,0 +1,71 @@
+"""Counts add up in any order and come back from their packed form as they were."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelloop_core.drift.profile import ColumnProfile
+from modelloop_core.wire.profiles import MOST_UNSEEN, ColumnDelta
+from modelloop_monitor.counts import Counted, CountedColumn
+
+_COUNTS = st.lists(st.integers(0, 2**53), min_size=3, max_size=3)
+_SUMS = st.lists(st.floats(-1e300, 1e300), min_size=3, max_size=3)
+_NAMES = st.dictionaries(st.text(max_size=5), st.integers(1, 100), max_size=3)
+
+
+@st.composite
+def _columns(draw: st.DrawFn) -> CountedColumn:
+    counts, sums = np.array(draw(_COUNTS), dtype=np.int64), np.array(draw(_SUMS))
+    null, positive, negative = (draw(st.integers(0, 2**53)) for _ in range(3))
+    return CountedColumn(ColumnProfile(counts, sums, null, positive, negative), draw(_NAMES))
+
+
+def _same(left: CountedColumn, right: CountedColumn) -> bool:
+    ours, theirs = left.profile, right.profile
+    return (
+        left.unseen == right.unseen
+        and (ours.null, ours.positive_infinite) == (theirs.null, theirs.positive_infinite)
+        and ours.negative_infinite == theirs.negative_infinite
+        and bool((ours.counts == theirs.counts).all())
+        and bool((ours.sums == theirs.sums).all())
+    )
+
+
+@given(st.dictionaries(st.text(max_size=8), _columns(), max_size=4), _columns())
+def test_packing_loses_nothing(features: dict[str, CountedColumn], output: CountedColumn) -> None:
+    unpacked = Counted.unpack(Counted(features, {"prediction": output}).pack())
+    assert unpacked.features.keys() == features.keys()
+    assert all(_same(unpacked.features[name], column) for name, column in features.items())
+    assert _same(unpacked.outputs["prediction"], output)
+
+
+@given(_columns(), _columns())
+def test_the_order_of_adding_does_not_matter(left: CountedColumn, right: CountedColumn) -> None:
+    assert _same(left + right, right + left)
+
+
+def test_an_absent_column_held_nothing() -> None:
+    column = CountedColumn.of(ColumnDelta(counts=(1, 2), sums=()))
+    total = Counted({"age": column}) + Counted({"plan": column}, {"prediction": column})
+    assert total.rows == 3
+    assert {**total.features, **total.outputs}.keys() == {"age", "plan", "prediction"}
+
+
+def test_huge_numbers_stay_finite() -> None:
+    column = CountedColumn.of(ColumnDelta(counts=(2**53,), sums=(1.7e308,)))
+    for _ in range(12):
+        column = column + column
+    assert column.profile.counts[0] == 2**60
+    assert np.isfinite(column.profile.sums[0])
+
+
+def test_only_the_most_frequent_unseen_levels_are_kept() -> None:
+    columns = [
+        CountedColumn.of(ColumnDelta(counts=(1,), sums=(), unseen={f"{part}{n}": n + 1 for n in range(MOST_UNSEEN)}))
+        for part in "ab"
+    ]
+    unseen = (columns[0] + columns[1]).unseen
+    assert len(unseen) == MOST_UNSEEN
+    assert min(unseen.values()) == MOST_UNSEEN // 2 + 1
