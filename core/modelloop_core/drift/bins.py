@@ -7,6 +7,7 @@ otherwise a point mass inside a bin could move without a trace.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -55,7 +56,7 @@ class NumericBins(_Value):
         """How many fine bins there are."""
         return len(self.edges) + 1
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """A name for people of each coarse bin: its value, its interval, or `other`."""
         return _interval_names(self.edges, self.coarse)
@@ -78,7 +79,7 @@ class LevelBins(_Value):
         """How many fine bins there are."""
         return len(self.levels) + 1
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """A name of each coarse bin: its level, or `other`."""
         rest = max(self.coarse)
@@ -182,7 +183,7 @@ def _interval_name(bounds: Sequence[float], fine: Sequence[int]) -> str:
 
 
 def _are_neighbours(low: float, high: float) -> bool:
-    if abs(high) > np.finfo(np.float32).max:
+    if abs(high) > float(np.finfo(np.float32).max):
         return bool(np.nextafter(high, -np.inf) == low)
     return low in (np.nextafter(high, -np.inf), float(np.nextafter(np.float32(high), np.float32(-np.inf))))
 

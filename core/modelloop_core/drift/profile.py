@@ -43,9 +43,11 @@ class ColumnProfile:
         """Both together; raises EdgesDiffer when they have not the same number of bins."""
         if len(self.counts) != len(other.counts):
             raise EdgesDiffer(f"a profile of {len(self.counts)} bins and one of {len(other.counts)} do not add up")
+        with np.errstate(over="ignore"):
+            sums = self.sums + other.sums
         return ColumnProfile(
             counts=self.counts + other.counts,
-            sums=self.sums + other.sums,
+            sums=bounded(sums),
             null=self.null + other.null,
             positive_infinite=self.positive_infinite + other.positive_infinite,
             negative_infinite=self.negative_infinite + other.negative_infinite,
@@ -94,13 +96,19 @@ def count_sorted(edges: npt.NDArray[np.floating], ordered: npt.NDArray[Any]) -> 
     )
 
 
+def bounded(sums: Float64s) -> Float64s:
+    """Sums beyond float64 as its largest number, so that every profile can be written as JSON."""
+    return np.nan_to_num(sums, copy=False, nan=0.0)
+
+
 def _segment_sums(values: npt.NDArray[np.floating], starts: Int64s, counts: Int64s) -> Float64s:
     """Sums of consecutive runs. Not differences of a running sum: one huge value would wipe out all others'."""
     filled = counts > 0
     sums = np.zeros(len(counts))
     if filled.any():
-        sums[filled] = np.add.reduceat(values, starts[filled], dtype=np.float64)
-    return sums
+        with np.errstate(over="ignore"):
+            sums[filled] = np.add.reduceat(values, starts[filled], dtype=np.float64)
+    return bounded(sums)
 
 
 def _count_codes(levels: int, codes: Float64s) -> ColumnProfile:

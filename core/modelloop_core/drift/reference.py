@@ -64,16 +64,12 @@ class ColumnReference(BaseModel):
 
 
 class Reference(BaseModel):
-    """The columns of one version by name, features and outputs apart, as `rows` rows had them.
-
-    `output` says what its answers mean, without which no label could be compared with one.
-    """
+    """The columns of one version by name, features and outputs apart, as `rows` rows had them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: int = Field(default=1, ge=1, le=1)
     rows: int = Field(ge=1)
-    output: Output
     features: dict[str, ColumnReference] = Field(max_length=4096)
     outputs: dict[str, ColumnReference] = Field(max_length=1000)
 
@@ -114,12 +110,29 @@ def build_reference(
     features = {}
     for feature, values in zip(signature.inputs, rows.T, strict=True):
         bins, dtype = _feature_bins(feature, values), dtype_of(feature)
-        features[feature.name] = _column(bins, dtype, values, effects.get(feature.name, 1.0))
+        features[feature.name] = column_reference(bins, dtype, values, effects.get(feature.name, 1.0))
     outputs = {}
     for name, values in output_values(signature.output, answers):
         bins = _output_bins(signature.output, values, None if earlier is None else earlier.outputs.get(name))
-        outputs[name] = _column(bins, "float64", values, effects.get(name, 1.0))
-    return Reference(rows=len(rows), output=signature.output, features=features, outputs=outputs)
+        outputs[name] = column_reference(bins, "float64", values, effects.get(name, 1.0))
+    return Reference(rows=len(rows), features=features, outputs=outputs)
+
+
+def column_reference(bins: Bins, dtype: str, values: Float64s, design_effect: float = 1.0) -> ColumnReference:
+    """One column's reference from its values [n], NaN for null; levels as codes."""
+    counted = count_column(bins, dtype, values)
+    finite = cast(values, dtype)[np.isfinite(values)]
+    return ColumnReference(
+        bins=bins,
+        dtype=dtype,
+        counts=tuple(counted.counts.tolist()),
+        sums=tuple(counted.sums.tolist()),
+        null=counted.null,
+        positive_infinite=counted.positive_infinite,
+        negative_infinite=counted.negative_infinite,
+        sd=_sd(finite) if bins.kind == "numeric" else None,
+        design_effect=design_effect,
+    )
 
 
 def dtype_of(feature: Feature) -> str:
@@ -161,22 +174,17 @@ def _output_bins(output: Output, values: Float64s, earlier: ColumnReference | No
             return numeric_bins(values) if earlier is None else earlier.bins
 
 
-def _column(bins: Bins, dtype: str, values: Float64s, design_effect: float) -> ColumnReference:
-    counted = count_column(bins, dtype, values)
-    finite = cast(values, dtype)[np.isfinite(values)]
-    return ColumnReference(
-        bins=bins,
-        dtype=dtype,
-        counts=tuple(counted.counts.tolist()),
-        sums=tuple(counted.sums.tolist()),
-        null=counted.null,
-        positive_infinite=counted.positive_infinite,
-        negative_infinite=counted.negative_infinite,
-        sd=float(finite.std(dtype=np.float64)) if bins.kind == "numeric" and len(finite) else None,
-        design_effect=design_effect,
-    )
-
-
 def _level_counts(codes: Float64s, levels: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     known = codes[codes >= 0].astype(np.int64)
     return np.bincount(known[known < levels], minlength=levels)
+
+
+def _sd(finite: np.ndarray[tuple[int], np.dtype[np.floating]]) -> float | None:
+    """The population's standard deviation; exactly 0 of a constant, None where it is beyond float64."""
+    if not len(finite):
+        return None
+    if finite.min() == finite.max():
+        return 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        sd = float(finite.std(dtype=np.float64))
+    return sd if np.isfinite(sd) else None
