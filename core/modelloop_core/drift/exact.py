@@ -1,0 +1,40 @@
+"""What raw samples say beyond profiles: scipy's own Kolmogorov-Smirnov and Wasserstein."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from modelloop_core.drift.bins import Float64s
+from modelloop_core.drift.profile import cast
+from modelloop_core.drift.reference import ColumnReference
+from modelloop_core.drift.shape import over_sd
+from modelloop_core.drift.significance import ks_pvalues
+from modelloop_core.drift.statistics import Statistics
+
+
+def with_samples(found: Statistics, column: ColumnReference, reference: Float64s, current: Float64s) -> Statistics:
+    """The statistics of a numeric column with KS and Wasserstein from its raw values [m] and [n], nulls NaN."""
+    theirs, ours = (cast(side[~np.isnan(side)], column.dtype).astype(np.float64) for side in (reference, current))
+    if not len(theirs) or not len(ours):
+        return found
+    statistic = float(stats.ks_2samp(ours, theirs, method="asymp").statistic)
+    area = _area(ours[np.isfinite(ours)], theirs[np.isfinite(theirs)])
+    return replace(
+        found,
+        ks_statistic=statistic,
+        ks_pvalue=float(ks_pvalues(np.array([statistic]), np.array([found.n_eff]))[0]),
+        wasserstein=area,
+        wasserstein_over_sd=over_sd(area, column.sd),
+    )
+
+
+def _area(ours: Float64s, theirs: Float64s) -> float | None:
+    if not len(ours) or not len(theirs):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        area = float(stats.wasserstein_distance(ours, theirs))
+    return area if math.isfinite(area) else None
