@@ -8,11 +8,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import kopf
-from kubernetes.aio import client, config
 from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -23,26 +22,31 @@ from modelloop_core.registry import Registry
 from modelloop_core.storage.open import open_store
 from modelloop_operator import handlers, health, logs
 from modelloop_operator.cluster import discovery
+from modelloop_operator.cluster.alert_secrets import ReadSecrets
 from modelloop_operator.cluster.apply import Applier
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
+from modelloop_operator.cluster.connection import api_client, served_kinds
 from modelloop_operator.cluster.credentials import Credentials, Keys
 from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.cluster.kubernetes_api import KubernetesApi
 from modelloop_operator.cluster.lanes import Lanes
 from modelloop_operator.cluster.lease import LeaderElection, LeadershipLost
+from modelloop_operator.cluster.monitor import HttpMonitor, Monitor
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Cluster, ClusterError
+from modelloop_operator.cluster.reports import Reports
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
+from modelloop_operator.lifetime import leaves, until
 from modelloop_operator.loop import Loop, resync, resync_forever
 from modelloop_operator.metrics import Metrics
 from modelloop_operator.naming import MANAGER
 from modelloop_operator.reconcile import Reconciler
-from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.installation import Installation
 from modelloop_operator.settings import Settings
 
 log = logging.getLogger("modelloop_operator")
@@ -70,7 +74,13 @@ class Operator:
     """All parts of one process, wired; nothing runs before `run`."""
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, served: frozenset[Kind], registry: CollectorRegistry
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        *,
+        served: frozenset[Kind],
+        registry: CollectorRegistry,
+        monitor: Monitor | None,
     ) -> None:
         self.cluster, self.settings, self.served = cluster, settings, served
         self.cache = Cache()
@@ -85,6 +95,14 @@ class Operator:
             clock=time.monotonic,
             poll_seconds=settings.registry_poll_seconds,
         )
+        self.reports = Reports(
+            monitor,
+            ReadSecrets(credentials),
+            on_change=self.queue.add,
+            on_read=self.metrics.asked,
+            clock=time.monotonic,
+            poll_seconds=settings.monitor_poll_seconds,
+        )
         self.loop = Loop(self.queue, self._reconciler(), self.metrics, time.monotonic)
         self.synced = False
 
@@ -94,16 +112,12 @@ class Operator:
         return Reconciler(
             cache=self.cache,
             catalogs=self.catalogs,
-            observer=Observer(self.cache, self.catalogs, prober, lambda: offered, settings.cluster_name),
+            reports=self.reports,
+            observer=Observer(self.cache, self.catalogs, prober, self.reports, lambda: offered, settings.cluster_name),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
             chronicle=Chronicle(self.cluster, self.catalogs, now=_now),
-            installation=Installation(
-                settings.predictor_image,
-                settings.image_pull_policy,
-                settings.predictor_drain_seconds,
-                settings.progress_deadline_seconds,
-            ),
+            installation=_installation(settings),
             policy=Policy(drain=timedelta(seconds=settings.drain_seconds)),
             metrics=self.metrics,
             now=_now,
@@ -123,6 +137,7 @@ class Operator:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(election.hold())
             tasks.create_task(self.catalogs.poll())
+            tasks.create_task(self.reports.poll())
             for _ in range(self.settings.workers):
                 tasks.create_task(self.loop.work())
 
@@ -149,14 +164,14 @@ class Operator:
         )
         code = 0
         try:
-            async with _until(stop) as tasks:
+            async with until(stop) as tasks:
                 tasks.create_task(self.watch(stop))
                 await self._first_list()
                 tasks.create_task(self._repair())
                 tasks.create_task(self._notice_new_apis())
                 tasks.create_task(self.lead(election))
         except* (LeadershipLost, discovery.CapabilitiesChanged) as errors:
-            log.warning("restarting", extra={"reason": "; ".join(str(error) for error in _leaves(errors))})
+            log.warning("restarting", extra={"reason": "; ".join(str(error) for error in leaves(errors))})
             code = EXIT_RESTART
         finally:
             with contextlib.suppress(ClusterError):
@@ -188,53 +203,25 @@ class Operator:
         )
 
 
-@contextlib.asynccontextmanager
-async def _until(stop: asyncio.Event) -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group that is cancelled as a whole once `stop` is set."""
-
-    class Stopped(Exception):
-        pass
-
-    async def raise_when_stopped() -> None:
-        await stop.wait()
-        raise Stopped
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(raise_when_stopped())
-            yield tasks
-    except* Stopped:
-        pass
+def _installation(settings: Settings) -> Installation:
+    return Installation(
+        settings.predictor_image,
+        settings.image_pull_policy,
+        settings.predictor_drain_seconds,
+        settings.progress_deadline_seconds,
+        settings.monitor_url or None,
+        settings.monitor_secret or None,
+    )
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]
+def _monitor(settings: Settings, session: aiohttp.ClientSession) -> Monitor | None:
+    if not settings.monitor_url:
+        return None
+    return HttpMonitor(session, settings.monitor_url, settings.monitor_token.get_secret_value())
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _api_client() -> client.ApiClient:
-    configuration = client.Configuration()
-    try:
-        config.load_incluster_config(client_configuration=configuration)
-    except config.ConfigException:
-        await config.load_kube_config(client_configuration=configuration)
-    return client.ApiClient(configuration)
-
-
-async def _served(cluster: Cluster, namespace: str) -> frozenset[Kind]:
-    while True:
-        try:
-            return await discovery.served_kinds(cluster, namespace)
-        except ClusterError as error:
-            log.warning("waiting for the API server", extra={"error": str(error)})
-            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def run(settings: Settings) -> int:
@@ -249,10 +236,11 @@ async def run(settings: Settings) -> int:
         settings.health_port,
     )
     try:
-        async with await _api_client() as api:
+        async with await api_client() as api, aiohttp.ClientSession() as session:
             cluster = KubernetesApi(api, MANAGER)
-            served = await _served(cluster, settings.probe_namespace)
-            operator.append(Operator(cluster, settings, served, registry))
+            served = await served_kinds(cluster, settings.probe_namespace)
+            monitor = _monitor(settings, session)
+            operator.append(Operator(cluster, settings, served=served, registry=registry, monitor=monitor))
             return await operator[0].run()
     finally:
         await pages.cleanup()

@@ -35,8 +35,15 @@ class Metrics:
             ["verb", "kind"],
             registry=registry,
         )
+        self._reads = Counter(
+            "modelloop_operator_monitor_reads_total",
+            "Reports read from the monitor by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._drift = Gauge("modelloop_operator_models_by_drift", "MLModels by drift.", ["level"], registry=registry)
         self._models = Gauge("modelloop_operator_models", "MLModels by phase.", ["phase"], registry=registry)
-        self._phases: dict[Key, str] = {}
+        self._words: dict[Key, tuple[str, str]] = {}
 
     def decided(self, decision: Decision) -> None:
         """Count one decision."""
@@ -46,20 +53,25 @@ class Metrics:
         """Count one write."""
         self._writes.labels(verb, kind.kind).inc()
 
+    def asked(self, outcome: str) -> None:
+        """Count one request to the monitor."""
+        self._reads.labels(outcome).inc()
+
     def observed(self, model: MLModel) -> None:
-        """Note the phase of an MLModel."""
+        """Note the phase and the drift of an MLModel."""
         key = (model.metadata.namespace, model.metadata.name)
-        if self._phases.get(key) != model.status.phase:
-            self._phases[key] = model.status.phase
+        found = (model.status.phase, model.status.drift.level if model.status.drift else "")
+        if self._words.get(key) != found:
+            self._words[key] = found
             self._count()
 
     def forget(self, key: Key) -> None:
         """An MLModel is gone."""
-        if self._phases.pop(key, None) is not None:
+        if self._words.pop(key, None) is not None:
             self._count()
 
     def _count(self) -> None:
-        tally = Tally(self._phases.values())
-        self._models.clear()
-        for phase, count in tally.items():
-            self._models.labels(phase).set(count)
+        for place, gauge in enumerate((self._models, self._drift)):
+            gauge.clear()
+            for word, count in Tally(found[place] for found in self._words.values() if found[place]).items():
+                gauge.labels(word).set(count)

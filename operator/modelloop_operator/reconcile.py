@@ -20,14 +20,16 @@ from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.observe import InvalidModel, Observer, parse
 from modelloop_operator.cluster.port import ClusterError, Faulted
+from modelloop_operator.cluster.reports import Reports
 from modelloop_operator.decide.decisions import Decision, Wait
 from modelloop_operator.decide.observation import Catalog, Observation, Policy
 from modelloop_operator.decide.serving import decide, floor_of
 from modelloop_operator.decide.status import next_status
+from modelloop_operator.decide.watching import news
 from modelloop_operator.metrics import Metrics
 from modelloop_operator.naming import selector
 from modelloop_operator.render.children import Replicas, children
-from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.installation import Installation
 from modelloop_operator.render.traffic import url
 
 _AFTER_WRITE_SECONDS = 1.0
@@ -45,6 +47,7 @@ class Reconciler:
 
     cache: Cache
     catalogs: Catalogs
+    reports: Reports
     observer: Observer
     committer: Committer
     applier: Applier
@@ -90,6 +93,8 @@ class Reconciler:
         self._uids[committed.metadata.namespace, committed.metadata.name] = committed.metadata.uid
         if not isinstance(decision, Wait):
             await self.chronicle.tell(committed, decision)
+        for found in news(seen.model.status, committed.status):
+            await self.chronicle.report(committed, found)
         return committed
 
     async def _act(self, key: Key, seen: Observation, model: MLModel, decision: Decision) -> float:
@@ -140,6 +145,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self.catalogs.release(key)
+        self.reports.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
         self._refusals.pop(key, None)

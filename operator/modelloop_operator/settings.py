@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     progress_deadline_seconds: int = Field(default=600, ge=30)
     lease_name: str = "modelloop-operator"
     own_identity_endpoints: str = ""
+    monitor_url: str = Field(default="", pattern=r"^(https?://[^@\s]+)?$")
+    monitor_token: SecretStr = SecretStr("")
+    monitor_secret: str = ""
+    monitor_poll_seconds: float = Field(default=60.0, ge=1)
 
     @property
     def probe_namespace(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cluster.control_plane import ROOT, ControlPlane
+from cluster.wrong_monitoring import REFUSED_OF_MONITORING
 from cluster.wrong_pods import REFUSED_OF_A_POD, wrong
 from fakes.every_field import FULL_POD
 
@@ -573,7 +574,7 @@ def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Any:
     return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(body))
 
 
-@pytest.mark.parametrize(("path", "value", "field", "told"), [*REFUSED, *REFUSED_OF_A_POD])
+@pytest.mark.parametrize(("path", "value", "field", "told"), [*REFUSED, *REFUSED_OF_A_POD, *REFUSED_OF_MONITORING])
 def test_refused_with_field_and_reason(
     control_plane: ControlPlane, path: str, value: Any, field: str, told: str
 ) -> None:
@@ -605,7 +606,7 @@ def test_nothing_but_the_registry_is_needed_and_defaults_are_filled_in(control_p
     assert spec["serving"]["maxQueue"] == 1000
     assert spec["serving"]["cache"] == {"maxEntries": 0, "ttl": "60s"}
     assert spec["traffic"] == {}
-    assert not {"version", "task"} & spec.keys()
+    assert not {"version", "task", "monitoring"} & spec.keys()
     assert not {"replicas", "autoscaling"} & spec["serving"].keys()
 
 
@@ -656,6 +657,7 @@ def test_the_columns_tell_what_is_live_and_what_is_tried(control_plane: ControlP
     status = {
         "stable": {"version": "1.0.0"},
         "candidate": {"version": "1.1.0", "effectiveWeight": 5},
+        "drift": {"level": "moderate", "since": "2026-03-01T12:00:00Z"},
         "phase": "Updating",
         "message": "bringing up 1.1.0",
         "url": "http://a.example/predict",
@@ -666,8 +668,8 @@ def test_the_columns_tell_what_is_live_and_what_is_tried(control_plane: ControlP
     words = ("-n", namespace, "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
     control_plane.must("patch", "mlmodel/churn", *words)
     head, row = control_plane.must("get", "mdl", "-n", namespace).splitlines()
-    assert head.split() == ["NAME", "READY", "STABLE", "CANDIDATE", "WEIGHT", "PHASE", "AGE"]
-    assert row.split()[:6] == ["churn", "True", "1.0.0", "1.1.0", "5", "Updating"]
+    assert head.split() == ["NAME", "READY", "STABLE", "CANDIDATE", "WEIGHT", "DRIFT", "PHASE", "AGE"]
+    assert row.split()[:7] == ["churn", "True", "1.0.0", "1.1.0", "5", "moderate", "Updating"]
     wide = control_plane.must("get", "modelloop", "-n", namespace, "-o", "wide")
     assert "bringing up 1.1.0" in wide
     assert "http://a.example/predict" in wide
@@ -712,3 +714,21 @@ def test_a_field_says_what_it_is(path: str) -> None:
         part = part["properties"][name]
         part = part.get("items", part) if name != path.rpartition(".")[2] else part
     assert part.get("description", "").endswith((".", ")")), f"{path}: {part.get('description')!r}"
+
+
+def test_monitoring_gets_its_defaults(control_plane: ControlPlane) -> None:
+    answer = dry_run(control_plane, changed("spec.monitoring", {}))
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["spec"]["monitoring"] == {
+        "window": "1h",
+        "capture": {"predictions": 1, "features": 0.1, "exclude": [], "retention": "30d", "maxRowsPerSecond": 200},
+        "drift": {
+            "moderate": 0.1,
+            "significant": 0.2,
+            "minSamples": 500,
+            "consecutiveWindows": 3,
+            "falseAlarmRate": 0.01,
+            "features": [],
+        },
+        "business": [],
+    }

@@ -11,7 +11,7 @@ import pytest
 from kubernetes.aio import client, config
 
 from cluster.control_plane import ROOT, ControlPlane
-from fakes.every_field import SPECS
+from fakes.every_field import SPECS, installation_of
 from fakes.seen import a_model, a_status
 from modelloop_core.versions import Version
 from modelloop_operator.cluster.kinds import kind_of
@@ -20,7 +20,6 @@ from modelloop_operator.cluster.ownership import owned_digest
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.naming import MANAGER
 from modelloop_operator.render.children import Replicas, children
-from modelloop_operator.render.predictor import Installation
 
 SAMPLES = ROOT / "tests/unit/operator/samples"
 SAVE = os.environ.get("MODELLOOP_GOLDEN") == "1"
@@ -30,7 +29,7 @@ def rendered(name: str, namespace: str, uid: str) -> list[dict[str, Any]]:
     model = a_model(spec=SPECS[name], status=a_status("1.0.0"), uid=uid)
     placed = model.model_copy(update={"metadata": model.metadata.model_copy(update={"namespace": namespace})})
     counts = {Version(1, 0, 0): Replicas(None if model.spec.serving.autoscaling else 2, 2)}
-    return children(placed, Installation("localhost/modelloop/runtime:dev"), Capabilities(True, True), counts)
+    return children(placed, installation_of(name), Capabilities(True, True), counts)
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.control_plane import ROOT, Answer, ControlPlane
-from fakes.every_field import FULL_POD, POD
+from fakes.every_field import FULL_MONITORING, FULL_POD, POD
 from fakes.seen import observed
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.versions import Version
@@ -20,7 +20,7 @@ from modelloop_operator.cluster.observe import InvalidModel, parse
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.decide.selection import Nothing, wanted_range
 from modelloop_operator.render.children import Replicas, children
-from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.installation import Installation
 
 Judge = Callable[[dict[str, Any]], Answer]
 URI = {"registry": {"uri": "s3://models/churn"}}
@@ -37,6 +37,10 @@ def serving(**fields: Any) -> dict[str, Any]:
 
 def pod(**fields: Any) -> dict[str, Any]:
     return serving(pod=fields)
+
+
+def monitoring(**fields: Any) -> dict[str, Any]:
+    return spec(monitoring=fields)
 
 
 TAKEN_BY_BOTH = [
@@ -126,6 +130,26 @@ TAKEN_BY_BOTH = [
         spec(traffic={"gateway": {"parentRefs": [{"name": "a", "sectionName": s} for s in "bc"]}}), id="two listeners"
     ),
     pytest.param(spec(traffic={"ingress": {"host": "a.example", "className": "nginx"}}), id="an ingress"),
+    pytest.param(monitoring(), id="monitoring by its defaults"),
+    pytest.param(spec(task="binary", monitoring=FULL_MONITORING), id="everything that monitoring has"),
+    *(
+        pytest.param(monitoring(window=text), id=f"windows of {text}")
+        for text in ("1m", "60s", "24h", "86400s", "23h60m", "1440m", "1h30m", "20m")
+    ),
+    pytest.param(monitoring(capture={"predictions": 0, "features": 0}), id="nothing logged"),
+    pytest.param(monitoring(drift={"features": [{"name": "Größe / cm"}]}), id="a feature with any name"),
+    pytest.param(
+        monitoring(drift={"features": [{"name": f"f{n}", "significant": 1} for n in range(512)]}), id="512 features"
+    ),
+    *(
+        pytest.param(spec(task=task, monitoring={"quality": {"metric": metric, bound: 0.5}}), id=f"{task} by {metric}")
+        for task, metric, bound in (
+            ("binary", "auc", "min"),
+            ("binary", "brier", "max"),
+            ("multiclass", "log_loss", "max"),
+            ("regression", "rmse", "max"),
+        )
+    ),
 ]
 
 REFUSED_BY_BOTH = [
@@ -180,6 +204,14 @@ REFUSED_BY_BOTH = [
     pytest.param(spec(traffic={"gateway": {"parentRefs": []}}), id="no gateway"),
     pytest.param(spec(traffic={"gateway": {**EDGE, "path": "a"}}), id="a path without a slash"),
     pytest.param(spec(traffic={"ingress": {}}), id="an ingress without a host"),
+    *(pytest.param(monitoring(window=text), id=f"windows of {text!r}") for text in ("7h", "59s", "25h", "1d", "500ms")),
+    pytest.param(monitoring(drift={"moderate": 0.3}), id="bands the wrong way round"),
+    pytest.param(monitoring(drift={"features": [{"name": "a", "significant": 0.05}]}), id="a feature's band too low"),
+    pytest.param(monitoring(capture={"retention": "0s"}), id="logs that are never kept"),
+    pytest.param(monitoring(quality={"metric": "auc"}), id="a metric without a bound"),
+    pytest.param(monitoring(quality={"metric": "auc", "max": 0.5}), id="a metric with the wrong bound"),
+    pytest.param(spec(task="multiclass", monitoring={"quality": {"metric": "auc", "min": 0.5}}), id="another task's"),
+    pytest.param(monitoring(alerts={}), id="alerts to nobody"),
 ]
 
 TAKEN_BY_THE_SCHEMA_ALONE = [
@@ -253,6 +285,7 @@ def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPl
             "warm": [{"version": "0.9.0", "warmUntil": "2026-03-01T12:00:00Z"}],
             "history": [{"version": "1.0.0", "from": "2026-03-01T12:00:00Z", "reason": "FirstVersion"}],
             "failedVersions": [{"version": "1.2.0", "reason": "Broken", "message": "m", "at": "2026-03-01T12:00:00Z"}],
+            "drift": {"level": "drift", "since": "2026-03-01T12:00:00Z", "version": "1.0.0", "features": ["age"]},
             "handledRequest": {"id": "1", "verb": "refresh", "outcome": "Done", "message": "m"},
             "conditions": [
                 {"type": "Ready", "status": "True", "reason": "Serving", "lastTransitionTime": "2026-03-01T12:00:00Z"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from modelloop_operator.render.installation import Installation
 
 EDGE = {"parentRefs": [{"name": "edge"}]}
 POD: dict[str, Any] = {
@@ -156,6 +159,35 @@ FULL_REGISTRY = {
     "secretName": "store",
     "caSecretName": "store-ca",
 }
+ALERT_SECRETS = {"hook": {"url": "https://hook.example/a", "key": "sign"}, "pager": {"token": "let-me-in"}}
+FULL_MONITORING: dict[str, Any] = {
+    "window": "6h",
+    "capture": {
+        "predictions": 0.5,
+        "features": 0.05,
+        "exclude": ["income", "user_id"],
+        "retention": "7d",
+        "maxRowsPerSecond": 50,
+    },
+    "drift": {
+        "moderate": 0.15,
+        "significant": 0.3,
+        "minSamples": 1000,
+        "consecutiveWindows": 2,
+        "falseAlarmRate": 0.001,
+        "features": [
+            {"name": "age", "role": "key", "method": "ks", "significant": 0.25},
+            {"name": "region", "role": "ignore"},
+        ],
+    },
+    "quality": {"metric": "auc", "min": 0.7, "labelDelay": "48h"},
+    "business": [{"name": "click_through_rate", "kind": "rate"}, {"name": "revenue", "kind": "sum"}],
+    "alerts": {
+        "severity": "critical",
+        "webhook": {"secretName": "hook"},
+        "alertmanager": {"url": "http://alertmanager.monitoring:9093", "secretName": "pager"},
+    },
+}
 
 SPECS: dict[str, dict[str, Any]] = {
     "nothing-but-a-registry": {},
@@ -216,8 +248,21 @@ SPECS: dict[str, dict[str, Any]] = {
         },
     },
     "gateway-by-own-path": {"traffic": {"gateway": {**EDGE, "path": "/v1/churn"}}},
+    "monitoring": {"task": "binary", "monitoring": FULL_MONITORING},
+    "monitoring-of-errors": {
+        "task": "regression",
+        "monitoring": {"quality": {"metric": "mae", "max": 12.5}},
+    },
     "ingress": {
         "traffic": {"ingress": {"host": "churn.example", "className": "nginx", "annotations": {"example.org/a": "b"}}}
     },
 }
 """By the name of the golden file."""
+
+PLAIN = Installation("localhost/modelloop/runtime:dev")
+WITH_MONITOR = replace(PLAIN, monitor_url="http://modelloop-monitor.ml:8080", monitor_secret="monitor-token")
+
+
+def installation_of(name: str) -> Installation:
+    """The installation that a spec is rendered for: with a monitor where it asks for one."""
+    return WITH_MONITOR if "monitoring" in SPECS[name] else PLAIN

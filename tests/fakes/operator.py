@@ -20,6 +20,7 @@ from modelloop_core.api.spec import Registry as RegistryRef
 from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
 from modelloop_operator.cluster import discovery
+from modelloop_operator.cluster.alert_secrets import ReadSecrets
 from modelloop_operator.cluster.apply import Applier
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.catalogs import Catalogs
@@ -28,9 +29,11 @@ from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.credentials import Credentials, Keys
 from modelloop_operator.cluster.kinds import CHILD_KINDS, MLMODEL, OPTIONAL_CHILD_KINDS, Kind
 from modelloop_operator.cluster.lanes import Endpoint, Lanes
+from modelloop_operator.cluster.monitor import Monitor
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
+from modelloop_operator.cluster.reports import Reports
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
 from modelloop_operator.handlers import absorb
@@ -38,7 +41,7 @@ from modelloop_operator.loop import Loop, resync, resync_forever
 from modelloop_operator.metrics import Metrics
 from modelloop_operator.naming import MANAGED_BY_LABEL, MANAGER
 from modelloop_operator.reconcile import Reconciler
-from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.installation import Installation
 
 INSTALLATION = Installation("localhost/modelloop/runtime:dev")
 RESYNC_SECONDS = 10.0
@@ -56,6 +59,7 @@ class Life:
     folder: Path
     clock: Callable[[], float]
     policy: Policy = field(default_factory=lambda: Policy(drain=timedelta(seconds=5)))
+    monitor: Monitor | None = None
 
     def __post_init__(self) -> None:
         self.threads_of: Callable[[Endpoint], Executor] = lambda _: Inline(max_workers=1)
@@ -69,6 +73,14 @@ class Life:
             lambda ref, keys: self.open(ref, keys),
             Lanes(self.clock, lambda endpoint: self.threads_of(endpoint)),
             on_change=self.queue.add,
+            clock=self.clock,
+            poll_seconds=POLL_SECONDS,
+        )
+        self.reports = Reports(
+            self.monitor,
+            ReadSecrets(credentials),
+            on_change=self.queue.add,
+            on_read=self.metrics.asked,
             clock=self.clock,
             poll_seconds=POLL_SECONDS,
         )
@@ -88,7 +100,12 @@ class Life:
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (repair, self.catalogs.poll(), *(self.loop.work() for _ in range(WORKERS))):
+                for work in (
+                    repair,
+                    self.catalogs.poll(),
+                    self.reports.poll(),
+                    *(self.loop.work() for _ in range(WORKERS)),
+                ):
                     tasks.create_task(work)
         finally:
             self.catalogs.stop()
@@ -103,7 +120,8 @@ class Life:
         return Reconciler(
             cache=self.cache,
             catalogs=self.catalogs,
-            observer=Observer(self.cache, self.catalogs, prober, lambda: offered, "test"),
+            reports=self.reports,
+            observer=Observer(self.cache, self.catalogs, prober, self.reports, lambda: offered, "test"),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
             chronicle=Chronicle(self.cluster, self.catalogs, now=self._now),

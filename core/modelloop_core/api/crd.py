@@ -14,6 +14,7 @@ _COLUMNS = [
     ("Stable", "string", ".status.stable.version", 0),
     ("Candidate", "string", ".status.candidate.version", 0),
     ("Weight", "integer", ".status.candidate.effectiveWeight", 0),
+    ("Drift", "string", ".status.drift.level", 0),
     ("Phase", "string", ".status.phase", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
     ("Message", "string", ".status.message", 1),

@@ -6,14 +6,17 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from modelloop_core.api.autoscaling import Autoscaling
 from modelloop_core.api.batching import DELAY_FORM, Batching
 from modelloop_core.api.cache import Cache
 from modelloop_core.api.fields import PORT_RULE, APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
+from modelloop_core.api.monitoring import Monitoring
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
 from modelloop_core.api.traffic import Traffic
 from modelloop_core.fallback import Fallback
 from modelloop_core.feature_schema import Task
+from modelloop_core.wire.settings import METRICS
 
 DEFAULT_REPLICAS = 2
 ENTITY_KEYS_TAKEN = ("features", "instances", "request_id")
@@ -21,9 +24,6 @@ LONGEST_TIMEOUT_SECONDS = 3600
 # More digits than these, or days, would be more than CEL's own durations can hold.
 _TIMEOUT_FORM = "^([0-9]{1,7}ms|[0-9]{1,5}(s|m|h))+$"
 _DELAY_TOO_LONG = "batching.maxDelay must be shorter than timeout: a request that waits for it would be answered 504"
-# What a HorizontalPodAutoscaler takes: whole seconds, an hour at the most.
-LONGEST_SCALE_DOWN_DELAY_SECONDS = 3600
-_SCALE_DOWN_DELAY = "scaleDownDelay must be in s, m or h, and at most 1h"
 _GPUS = f"self.resources.limits['{GPU}']"
 _NAME = r"[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = (
@@ -37,6 +37,10 @@ _PRERELEASE = rf"-({_IDENTIFIER}[.])*(0|[1-9][0-9]*|[0-9]*[A-Za-z]|[0-9]*[A-Za-z
 _PIN = rf"=?\s*v?{_WHOLE}[.]{_WHOLE}[.]{_WHOLE}({_PRERELEASE})?"
 _SERIES = rf"=?\s*v?{_WHOLE}([.]({_WHOLE}([.]{_ANY})?|{_ANY}([.]{_ANY})?))?"
 _BOUND = rf"(\^|~|>=|<=|>|<)\s*v?{_WHOLE}([.]({_WHOLE}([.]({_WHOLE}|{_ANY}))?|{_ANY}([.]{_ANY})?))?"
+_METRICS = str({task.value: list(metrics) for task, metrics in METRICS.items()})
+_METRIC_OF_TASK = "monitoring.quality.metric is none of this task: " + "; ".join(
+    f"{task.value} has {', '.join(metrics)}" for task, metrics in METRICS.items()
+)
 _RANGE = rf"({_SERIES}|{_BOUND})([\s,]+({_SERIES}|{_BOUND}))*"
 
 
@@ -79,39 +83,6 @@ class Registry(APIObject):
     caSecretName: ObjectName | None = Field(
         default=None, description="Secret in this namespace whose ca.crt signs the endpoint's certificate."
     )
-
-
-class Autoscaling(APIObject):
-    """A HorizontalPodAutoscaler on CPU instead of a fixed number of replicas."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            ("self.minReplicas <= self.maxReplicas", "minReplicas must not be greater than maxReplicas")
-        )
-    )
-
-    minReplicas: int = Field(default=2, ge=1, le=1000, description="Fewest pods of the live version.")
-    maxReplicas: int = Field(ge=1, le=1000, description="Most pods of the live version.")
-    targetCPUUtilization: int = Field(
-        default=70, ge=1, le=100, description="Average CPU use to aim at, in percent of the requested CPU."
-    )
-    scaleDownDelay: Duration = Field(
-        default="5m",
-        description="How long pods stay after the load that needed them, so that a dip costs none; at most 1h.",
-        json_schema_extra=rules(
-            (
-                "self.matches('^([0-9]{1,5}(s|m|h))+$') && duration(self) <= duration('1h')",
-                _SCALE_DOWN_DELAY,
-            )
-        ),
-    )
-
-    @field_validator("scaleDownDelay")
-    @classmethod
-    def _whole_seconds_within_an_hour(cls, text: str) -> str:
-        if seconds(text) % 1 or seconds(text) > LONGEST_SCALE_DOWN_DELAY_SECONDS:
-            raise ValueError(_SCALE_DOWN_DELAY)
-        return text
 
 
 class Serving(APIObject):
@@ -222,7 +193,17 @@ class Serving(APIObject):
 
 
 class MLModelSpec(APIObject):
-    """A model in production: what to serve, how, and how callers reach it."""
+    """A model in production: what to serve, how, how callers reach it, and how it is watched."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.task) || !has(self.monitoring) || !has(self.monitoring.quality) "
+                f"|| self.monitoring.quality.metric in {_METRICS}[self.task]",
+                _METRIC_OF_TASK,
+            )
+        )
+    )
 
     registry: Registry = Field(description="Where the versions of this model lie.")
     version: str | None = Field(
@@ -241,6 +222,21 @@ class MLModelSpec(APIObject):
     task: Task | None = Field(default=None, description="What a prediction is; a version of another task is refused.")
     serving: Serving = Field(default=Serving(), description="How it is served.")
     traffic: Traffic = Field(default=Traffic(), description="How callers reach it.")
+    monitoring: Monitoring | None = Field(
+        default=None, description="How it is watched; absent means with the defaults, where there is a monitor."
+    )
+
+    @property
+    def watched(self) -> Monitoring:
+        """How it is watched, with all defaults."""
+        return self.monitoring or Monitoring()
+
+    @model_validator(mode="after")
+    def _metric_fits_task(self) -> Self:
+        quality = self.watched.quality
+        if quality is not None and self.task is not None and quality.metric not in METRICS[self.task]:
+            raise ValueError(_METRIC_OF_TASK)
+        return self
 
     @property
     def replicas(self) -> int:

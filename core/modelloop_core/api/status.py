@@ -12,6 +12,7 @@ from modelloop_core.versions import Version
 KnownVersion = Annotated[str, AfterValidator(lambda text: str(Version.parse(text)))]
 HISTORY_LENGTH = 10
 FAILED_VERSIONS_LENGTH = 20
+DRIFTED_FEATURES_LENGTH = 5
 
 
 class _StatusObject(APIObject):
@@ -69,6 +70,21 @@ class HandledRequest(_StatusObject):
     at: str | None = Field(default=None, description="When (RFC 3339).")
 
 
+class DriftStatus(_StatusObject):
+    """What the monitor says of the live traffic; written when `level` changes, the numbers live in metrics."""
+
+    level: str = Field(
+        description="stable, trend, moderate, drift (only once it lasted), insufficient-data or no-data."
+    )
+    since: str = Field(description="Since when (RFC 3339).")
+    version: str | None = Field(default=None, description="The version that was judged.")
+    features: Annotated[list[str], Field(max_length=DRIFTED_FEATURES_LENGTH)] = Field(
+        default=[],
+        description="What had moved most when the level changed, the worst first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+
+
 class Condition(_StatusObject):
     """A Kubernetes condition."""
 
@@ -102,10 +118,12 @@ class MLModelStatus(_StatusObject):
     failedVersions: Annotated[list[FailedVersion], Field(max_length=FAILED_VERSIONS_LENGTH)] = Field(
         default=[], description="Versions that were tried and refused.", json_schema_extra=_VERSION_LIST
     )
+    drift: DriftStatus | None = Field(default=None, description="Whether what comes in still looks as in training.")
     handledRequest: HandledRequest | None = Field(default=None, description="The last command that was answered.")
     conditions: list[Condition] = Field(
         default=[],
-        description="Ready, CandidateReady, RouteAccepted, DeviceAvailable, ScalingAvailable, Stalled, Reconciling.",
+        description="Ready, CandidateReady, RouteAccepted, DeviceAvailable, ScalingAvailable, MonitoringAvailable, "
+        "Degraded, Drifted, Stalled, Reconciling.",
         json_schema_extra=keyed_by("type"),
     )
     replicas: int = Field(default=0, description="Pods of the live version (scale).")

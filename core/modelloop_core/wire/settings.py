@@ -29,6 +29,13 @@ Method = Literal["psi", "js", "ks"]
 QualityMetric = Literal["accuracy", "auc", "f1", "log_loss", "brier", "ece", "mae", "rmse"]
 """By the names that `QualityReport.metrics` has."""
 
+METRICS: dict[Task, tuple[QualityMetric, ...]] = {
+    Task.BINARY: ("accuracy", "auc", "f1", "log_loss", "brier", "ece"),
+    Task.MULTICLASS: ("accuracy", "f1", "log_loss", "ece"),
+    Task.REGRESSION: ("mae", "rmse"),
+}
+"""Which metrics a task has."""
+
 HIGHER_IS_BETTER = frozenset({"accuracy", "auc", "f1"})
 
 BusinessKind = Literal["rate", "sum"]

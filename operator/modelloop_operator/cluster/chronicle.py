@@ -14,6 +14,7 @@ from modelloop_operator.cluster.history import HistoryWriter
 from modelloop_operator.cluster.kinds import EVENT
 from modelloop_operator.cluster.port import Cluster, ClusterError
 from modelloop_operator.decide.decisions import Decision, Refuse, Wait
+from modelloop_operator.decide.watching import News
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,20 @@ class Chronicle:
 
     async def tell(self, model: MLModel, decision: Decision) -> None:
         """A log line and a Kubernetes Event for a decision that changes something."""
+        # Of the waits only those are told that the API server's refusal imposes.
+        warning = isinstance(decision, Refuse | Wait)
+        await self._tell(model, type(decision).__name__, News(decision.reason, decision.message, warning))
+
+    async def report(self, model: MLModel, found: News) -> None:
+        """A log line and a Kubernetes Event for something about the model's traffic."""
+        await self._tell(model, "Watch", found)
+
+    async def _tell(self, model: MLModel, action: str, found: News) -> None:
         meta = model.metadata
-        fields = {
-            "model": f"{meta.namespace}/{meta.name}",
-            "decision": type(decision).__name__,
-            "reason": decision.reason,
-        }
-        log.info(decision.message, extra=fields)
+        fields = {"model": f"{meta.namespace}/{meta.name}", "decision": action, "reason": found.reason}
+        log.info(found.message, extra=fields)
         try:
-            await self._cluster.create(EVENT, self._event(model, decision))
+            await self._cluster.create(EVENT, self._event(model, action, found))
         except ClusterError as error:
             log.warning("event not written", extra={**fields, "error": str(error)})
 
@@ -52,9 +58,9 @@ class Chronicle:
         """Write nothing more."""
         self._history.stop()
 
-    def _event(self, model: MLModel, decision: Decision) -> dict[str, object]:
+    def _event(self, model: MLModel, action: str, found: News) -> dict[str, object]:
         meta, moment = model.metadata, self._now()
-        told = f"{meta.uid}{moment.isoformat()}{decision.reason}{decision.message}"
+        told = f"{meta.uid}{moment.isoformat()}{found.reason}{found.message}"
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -63,11 +69,10 @@ class Chronicle:
                 "namespace": meta.namespace,
             },
             "eventTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            # Of the waits only those are told that the API server's refusal imposes.
-            "type": "Warning" if isinstance(decision, Refuse | Wait) else "Normal",
-            "reason": decision.reason,
-            "action": type(decision).__name__,
-            "note": decision.message[:1024],
+            "type": "Warning" if found.warning else "Normal",
+            "reason": found.reason,
+            "action": action,
+            "note": found.message[:1024],
             "reportingController": f"{GROUP}/operator",
             "reportingInstance": "modelloop-operator",
             "regarding": {

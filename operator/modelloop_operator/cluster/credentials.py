@@ -18,7 +18,7 @@ _KEPT_SECONDS = 300.0
 
 
 class SecretProblem(Exception):
-    """A Secret that spec.registry names cannot be used; `reason` is one word for conditions."""
+    """A Secret that an MLModel names cannot be used; `reason` is one word for conditions."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -72,6 +72,12 @@ class Credentials:
             await self._ca_file(namespace, ref.caSecretName) if ref.caSecretName else None,
         )
 
+    async def named(self, namespace: str, name: str, *keys: str, field: str) -> dict[str, str]:
+        """The Secret that `field` of an MLModel names, with these keys; raises SecretProblem."""
+        data = await self._secret(namespace, name, field)
+        _require(data, namespace, name, *keys)
+        return data
+
     def forget(self, namespace: str) -> None:
         """Read this namespace's Secrets anew next time: they may have been mended."""
         for key in [key for key in self._kept if key[0] == namespace]:
@@ -85,7 +91,7 @@ class Credentials:
                 "spec.registry.secretName, or have this endpoint listed in the chart's operator.ownIdentityEndpoints",
             )
 
-    async def _secret(self, namespace: str, name: str) -> dict[str, str]:
+    async def _secret(self, namespace: str, name: str, field: str = "spec.registry") -> dict[str, str]:
         kept = self._kept.get((namespace, name))
         if kept and kept[0] > self._clock():
             return kept[1]
@@ -93,7 +99,7 @@ class Credentials:
             secret = await self._cluster.get(SECRET, namespace, name)
         except Missing as error:
             raise SecretProblem(
-                "SecretNotFound", f"Secret {namespace}/{name} named in spec.registry does not exist"
+                "SecretNotFound", f"Secret {namespace}/{name} named in {field} does not exist"
             ) from error
         except Rejected as error:
             raise SecretProblem(

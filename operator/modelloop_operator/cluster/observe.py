@@ -23,6 +23,7 @@ from modelloop_operator.cluster.facts import (
 )
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
+from modelloop_operator.cluster.reports import Reports, Watch
 from modelloop_operator.decide.observation import (
     Capabilities,
     Catalog,
@@ -46,6 +47,7 @@ class Observer:
     cache: Cache
     catalogs: Catalogs
     prober: Prober
+    reports: Reports
     capabilities: Callable[[], Capabilities]
     cluster_name: str
 
@@ -67,6 +69,7 @@ class Observer:
             catalog, last_live = last_live, None
         if isinstance(catalog, CatalogUnknown) and catalog.reason == PENDING:
             request = None  # to be answered by what the read finds
+        watch = self._watch(key, model, catalog)
         return Observation(
             model=model,
             catalog=catalog,
@@ -80,12 +83,21 @@ class Observer:
             ingress_taken_up=any(isinstance(child.facts, IngressFacts) and child.facts.taken_up for child in mine),
             scaling_problems=_scaling_problems(mine),
             foreign=_foreign(self.cache.children(key), model.metadata.uid),
+            watch=watch.found,
+            watch_problem=watch.problem,
         )
 
     def identity(self, model: MLModel) -> Identity:
         """This MLModel in the registry's history."""
         meta = model.metadata
         return Identity(cluster=self.cluster_name, namespace=meta.namespace, name=meta.name, uid=meta.uid)
+
+    def _watch(self, key: Key, model: MLModel, catalog: Catalog | CatalogUnknown) -> Watch:
+        live = model.status.stable
+        if live is None:
+            return self.reports.idle
+        known = catalog.releases.get(Version.parse(live.version)) if isinstance(catalog, Catalog) else None
+        return self.reports.of(key, model, known.task if known else model.spec.task)
 
     async def _pods(self, model: MLModel, mine: list[Child]) -> dict[Version, Pods]:
         found: dict[Version, Pods] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
@@ -12,6 +11,7 @@ from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Drain, 
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.selection import holding_back
+from modelloop_operator.decide.watching import Verdict, degraded, drifted, monitoring_available
 
 STALLING = frozenset(
     {
@@ -35,8 +35,6 @@ STALLING = frozenset(
 )
 """Reasons that do not go away by waiting; a person or another system has to act."""
 
-_Verdict = tuple[Literal["True", "False", "Unknown"], str, str]
-
 
 def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now: datetime) -> list[Condition]:
     """All conditions of an MLModel in a fixed order; a transition time changes only with the status it dates."""
@@ -46,6 +44,9 @@ def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now
         "RouteAccepted": _route_accepted(status, seen),
         "DeviceAvailable": _device_available(seen),
         "ScalingAvailable": _scaling_available(status, seen),
+        "MonitoringAvailable": monitoring_available(seen, status.condition("MonitoringAvailable")),
+        "Degraded": degraded(seen, status.condition("Degraded")),
+        "Drifted": drifted(status.drift, seen, status.condition("Drifted")),
         "Stalled": _stalled(status, seen, decision),
         "Reconciling": _reconciling(status, seen, decision),
     }
@@ -64,7 +65,7 @@ def phase(status: MLModelStatus, decision: Decision) -> str:
     return "Serving" if ready is not None and ready.status == "True" else "Unavailable"
 
 
-def _condition(kind: str, verdict: _Verdict, status: MLModelStatus, now: datetime) -> Condition:
+def _condition(kind: str, verdict: Verdict, status: MLModelStatus, now: datetime) -> Condition:
     value, reason, message = verdict
     before = status.condition(kind)
     since = before.lastTransitionTime if before and before.status == value else now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -78,7 +79,7 @@ def _condition(kind: str, verdict: _Verdict, status: MLModelStatus, now: datetim
     )
 
 
-def _ready(status: MLModelStatus, seen: Observation) -> _Verdict:
+def _ready(status: MLModelStatus, seen: Observation) -> Verdict:
     if status.stable is None:
         return "False", "NotServing", "no version serves yet"
     if status.stable.readyReplicas == 0:
@@ -90,7 +91,7 @@ def _ready(status: MLModelStatus, seen: Observation) -> _Verdict:
     return "True", "Serving", f"{status.stable.version} serves"
 
 
-def _candidate_ready(status: MLModelStatus, decision: Decision) -> _Verdict | None:
+def _candidate_ready(status: MLModelStatus, decision: Decision) -> Verdict | None:
     if status.candidate is None:
         return None
     if isinstance(decision, Start):
@@ -98,7 +99,7 @@ def _candidate_ready(status: MLModelStatus, decision: Decision) -> _Verdict | No
     return "False", decision.reason, decision.message
 
 
-def _route_accepted(status: MLModelStatus, seen: Observation) -> _Verdict | None:
+def _route_accepted(status: MLModelStatus, seen: Observation) -> Verdict | None:
     traffic = seen.model.spec.traffic
     if traffic.gateway is not None and not seen.capabilities.gateway_api:
         missing = "spec.traffic.gateway needs the Gateway API (gateway.networking.k8s.io/v1); this cluster lacks it"
@@ -116,7 +117,7 @@ def _route_accepted(status: MLModelStatus, seen: Observation) -> _Verdict | None
     return "False", "NotConfirmed", seen.route.problem
 
 
-def _device_available(seen: Observation) -> _Verdict | None:
+def _device_available(seen: Observation) -> Verdict | None:
     if seen.model.spec.serving.device != "cuda":
         return None
     if seen.capabilities.gpu_nodes:
@@ -128,7 +129,7 @@ def _device_available(seen: Observation) -> _Verdict | None:
     )
 
 
-def _scaling_available(status: MLModelStatus, seen: Observation) -> _Verdict | None:
+def _scaling_available(status: MLModelStatus, seen: Observation) -> Verdict | None:
     if seen.model.spec.serving.autoscaling is None or status.stable is None:
         return None
     problem = seen.scaling_problems.get(Version.parse(status.stable.version))
@@ -139,7 +140,7 @@ def _scaling_available(status: MLModelStatus, seen: Observation) -> _Verdict | N
     return "True", "Scaling", "the autoscaler has what it needs"
 
 
-def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _Verdict:
+def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> Verdict:
     if seen.rejected:
         return "True", "WriteRejected", seen.rejected
     if decision.reason in STALLING or isinstance(decision, Refuse):
@@ -153,7 +154,7 @@ def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> _V
     return "False", "Progressing", ""
 
 
-def _reconciling(status: MLModelStatus, seen: Observation, decision: Decision) -> _Verdict | None:
+def _reconciling(status: MLModelStatus, seen: Observation, decision: Decision) -> Verdict | None:
     first_start = status.stable is None or isinstance(decision, Promote | Adopt)
     settled = seen.pods and all(pods.settled for pods in seen.pods.values())
     if not first_start and (settled or status.candidate is not None):

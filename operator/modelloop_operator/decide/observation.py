@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 from modelloop_core.api import MLModel
 from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
+from modelloop_core.wire.reports import Level
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,49 @@ class Request:
     verb: str
 
 
+class FallbackUse(StrEnum):
+    """How many of the last answers were the fallback's: none to speak of, some, or so many that the model fails."""
+
+    UNKNOWN = "unknown"
+    FEW = "few"
+    SOME = "some"
+    MANY = "many"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the monitor last said of an MLModel: the newest window's level, and an incident's once it lasted."""
+
+    level: Level
+    incident: Level | None = None
+    version: str | None = None
+    features: tuple[str, ...] = ()
+    fallback: FallbackUse = FallbackUse.UNKNOWN
+
+
+@dataclass(frozen=True)
+class NoReport:
+    """Why nothing is known of an MLModel's traffic: a one-word reason and what was found."""
+
+    reason: str
+    message: str
+
+
+AWAY, REFUSED = "MonitorUnreachable", "MonitorRefused"
+"""Reasons of a NoReport: the monitor does not answer, or answers that it will not."""
+
+NO_MONITOR = NoReport("NoMonitor", "this installation has no monitor: install charts/modelloop with monitor.enabled")
+NOT_YET_READ = NoReport("ReportPending", "the monitor has not been asked yet")
+
+
 @dataclass(frozen=True)
 class Observation:
     """One MLModel, its children, its registry and the cluster, at one moment.
 
     `last_live` is the version that the registry's history names for this MLModel; it is read only when status
     holds no stable version. `scaling_problems` says per version why its autoscaler cannot scale, empty when it can; a
-    version whose autoscaler has not said anything is absent.
+    version whose autoscaler has not said anything is absent. `watch_problem` is why a part of spec.monitoring cannot be
+    obeyed, if one cannot.
     """
 
     model: MLModel
@@ -120,6 +158,8 @@ class Observation:
     address: str = ""
     ingress_taken_up: bool = False
     scaling_problems: Mapping[Version, str] = field(default_factory=dict)
+    watch: Report | NoReport = NO_MONITOR
+    watch_problem: NoReport | None = None
 
     @property
     def stable(self) -> Version | None:

@@ -31,6 +31,13 @@ from modelloop_operator.decide.decisions import (
 )
 from modelloop_operator.decide.failures import pods_digest
 from modelloop_operator.decide.observation import Observation
+from modelloop_operator.decide.watching import drift_status
+
+_AROUND = {
+    **dict.fromkeys(("RouteAccepted", "DeviceAvailable", "ScalingAvailable", "MonitoringAvailable"), "False"),
+    **dict.fromkeys(("Degraded", "Drifted"), "True"),
+}
+"""Conditions that tell of something wrong beside the decision, and the status in which they do."""
 
 
 def next_status(seen: Observation, decision: Decision, now: datetime) -> MLModelStatus:
@@ -42,6 +49,7 @@ def next_status(seen: Observation, decision: Decision, now: datetime) -> MLModel
             "stable": _observed(remembered.stable, seen),
             "candidate": _observed(remembered.candidate, seen),
             "warm": [block for old in remembered.warm if (block := _observed(old, seen))],
+            "drift": drift_status(seen, stamp(now)) if remembered.stable else None,
         }
     )
     judged = counted.model_copy(update={"conditions": conditions(counted, seen, decision, now)})
@@ -57,8 +65,7 @@ def next_status(seen: Observation, decision: Decision, now: datetime) -> MLModel
 def _message(status: MLModelStatus, seen: Observation, decision: Decision) -> str:
     """What happens, and what is wrong around it: `kubectl get` shows no conditions, and `Ready` knows only the pods."""
     said = seen.rejected or decision.message
-    around = [status.condition(kind) for kind in ("RouteAccepted", "DeviceAvailable", "ScalingAvailable")]
-    wrong = [found.message for found in around if found is not None and found.status == "False"]
+    wrong = [found.message for found in status.conditions if _AROUND.get(found.type) == found.status]
     return "; ".join([said, *(problem for problem in wrong if problem not in said)])
 
 

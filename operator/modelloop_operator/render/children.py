@@ -10,7 +10,7 @@ from modelloop_core.versions import Version
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.naming import Object
 from modelloop_operator.render import predictor, traffic
-from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.installation import Installation
 
 
 @dataclass(frozen=True)

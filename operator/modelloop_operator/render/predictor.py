@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from modelloop_core.api import MLModel
 from modelloop_core.api.fields import seconds
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import (
     GRPC_PORT,
     PREDICT_PORT,
-    REDIS_PASSWORD,
-    REDIS_USERNAME,
-    PredictorEnvironment,
 )
 from modelloop_operator.naming import Object, labels, metadata, selector, versioned_name
-from modelloop_operator.render.pods import CA_FOLDER, volume_mounts, volumes, with_placement
+from modelloop_operator.render.environment import environment
+from modelloop_operator.render.installation import Installation
+from modelloop_operator.render.pods import volume_mounts, volumes, with_placement
 
-PROGRESS_DEADLINE_SECONDS = 600
 PRESTOP_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class Installation:
-    """What every predictor of this installation shares."""
-
-    image: str
-    pull_policy: str = "IfNotPresent"
-    drain_seconds: int = 25
-    progress_deadline_seconds: int = PROGRESS_DEADLINE_SECONDS
 
 
 def deployment(model: MLModel, version: Version, installation: Installation, replicas: int | None) -> Object:
@@ -142,7 +128,7 @@ def _container(model: MLModel, version: Version, installation: Installation) -> 
         "image": model.spec.serving.image or installation.image,
         "imagePullPolicy": installation.pull_policy,
         "command": ["python", "-m", "modelloop_predictor"],
-        "env": _environment(model, version, installation),
+        "env": environment(model, version, installation),
         "ports": _container_ports(model),
         "resources": _resources(model),
         "securityContext": {
@@ -191,53 +177,3 @@ def _resources(model: MLModel) -> Object:
     if model.spec.serving.device == "cuda":
         limits.setdefault("nvidia.com/gpu", "1")
     return {"requests": dict(resources.requests), "limits": limits}
-
-
-def _environment(model: MLModel, version: Version, installation: Installation) -> list[Object]:
-    registry, serving = model.spec.registry, model.spec.serving
-    settings = PredictorEnvironment(
-        registry_uri=registry.uri,
-        registry_endpoint=registry.endpoint,
-        registry_region=registry.region,
-        registry_ca_file=f"{CA_FOLDER}/ca.crt" if registry.caSecretName else None,
-        model_version=str(version),
-        model_namespace=model.metadata.namespace,
-        model_name=model.metadata.name,
-        task=model.spec.task.value if model.spec.task else None,
-        device=serving.device,
-        timeout_seconds=seconds(serving.timeout),
-        entity_key=serving.entityKey,
-        grpc_port=GRPC_PORT if serving.grpc else None,
-        fallback=serving.fallback,
-        cache_max_entries=serving.cache.maxEntries,
-        cache_ttl_seconds=seconds(serving.cache.ttl),
-        cache_redis_url=serving.cache.redisURL,
-        max_queue=serving.maxQueue,
-        batch_max_size=serving.batching.maxBatchSize,
-        batch_max_delay_seconds=seconds(serving.batching.maxDelay),
-        drain_seconds=float(installation.drain_seconds),
-    )
-    declared = [{"name": name, "value": value} for name, value in sorted(settings.to_environ().items())]
-    added = [entry.model_dump(exclude_none=True) for entry in serving.pod.env]
-    return [*declared, *_credentials(registry.secretName), *_redis_credentials(serving.cache.redisSecretName), *added]
-
-
-def _credentials(secret: str | None) -> list[Object]:
-    if secret is None:
-        return []
-    keys = {"AWS_ACCESS_KEY_ID": False, "AWS_SECRET_ACCESS_KEY": False, "AWS_SESSION_TOKEN": True}
-    return [_from_secret(key, secret, key, optional=optional) for key, optional in keys.items()]
-
-
-def _redis_credentials(secret: str | None) -> list[Object]:
-    if secret is None:
-        return []
-    return [
-        _from_secret(REDIS_PASSWORD, secret, "password", optional=False),
-        _from_secret(REDIS_USERNAME, secret, "username", optional=True),
-    ]
-
-
-def _from_secret(name: str, secret: str, key: str, *, optional: bool) -> Object:
-    reference: Object = {"name": secret, "key": key, **({"optional": True} if optional else {})}
-    return {"name": name, "valueFrom": {"secretKeyRef": reference}}

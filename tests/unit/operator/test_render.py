@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,31 +12,35 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from fakes.every_field import SPECS
+from fakes.every_field import ALERT_SECRETS, PLAIN, SPECS, WITH_MONITOR
 from fakes.seen import GATEWAY, a_model, a_status
 from modelloop_core.api import MLModel
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.versions import Version
 from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.decide.watch_settings import settings_of
 from modelloop_operator.naming import Object
 from modelloop_operator.render.children import Replicas, children
-from modelloop_operator.render.predictor import Installation
+from modelloop_operator.render.installation import Installation
 from modelloop_operator.render.traffic import url
 
 FOLDER = Path(__file__).parent / "golden"
 REWRITE = os.environ.get("MODELLOOP_GOLDEN") == "1"
-INSTALLATION = Installation("localhost/modelloop/runtime:dev")
 ENVOY = Capabilities(gateway_api=True, envoy_gateway=True)
 ONE, NEXT, OLD = Version(1, 0, 0), Version(1, 1, 0), Version(0, 9, 0)
 
 
 def rendered(
-    model: MLModel, *, offered: Capabilities = ENVOY, counts: dict[Version, Replicas] | None = None
+    model: MLModel,
+    *,
+    offered: Capabilities = ENVOY,
+    counts: dict[Version, Replicas] | None = None,
+    installation: Installation = PLAIN,
 ) -> list[Object]:
     blocks = [block for block in (model.status.stable, model.status.candidate, *model.status.warm) if block]
     fixed = None if model.spec.serving.autoscaling else model.spec.replicas
     usual = {Version.parse(block.version): Replicas(fixed, model.spec.replicas) for block in blocks}
-    return children(model, INSTALLATION, offered, counts or usual)
+    return children(model, WITH_MONITOR if model.spec.monitoring else installation, offered, counts or usual)
 
 
 def serving(**spec: Any) -> MLModel:
@@ -53,7 +58,9 @@ def predictor(model: MLModel, version: str = "1-0-0") -> Object:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_golden(name: str) -> None:
-    text = yaml.safe_dump_all(rendered(serving(**SPECS[name])), sort_keys=False, width=120)
+    model = serving(**SPECS[name])
+    told = [settings_of(model, None, ALERT_SECRETS).model_dump(mode="json")] if model.spec.monitoring else []
+    text = yaml.safe_dump_all([*rendered(model), *told], sort_keys=False, width=120)
     path = FOLDER / f"{name}.yaml"
     if REWRITE:
         path.write_text(text)
@@ -190,6 +197,26 @@ def test_no_secret_stands_in_a_pod() -> None:
     )
 
 
+def variables(installation: Installation, **spec: Any) -> dict[str, Object]:
+    found = by_kind(rendered(serving(**spec), installation=installation))["Deployment/churn-v1-0-0"]
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry for entry in container["env"]}
+
+
+def test_with_a_monitor_each_model_is_counted_and_logged_by_default() -> None:
+    found = variables(WITH_MONITOR)
+    assert found["MODELLOOP_MONITOR_URL"]["value"] == "http://modelloop-monitor.ml:8080"
+    assert json.loads(found["MODELLOOP_CAPTURE"]["value"])["predictions"] == 1.0
+    assert found["MODELLOOP_POD_NAME"]["valueFrom"] == {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}
+    secret = {"name": "monitor-token", "key": "token", "optional": True}
+    assert found["MODELLOOP_MONITOR_TOKEN"]["valueFrom"] == {"secretKeyRef": secret}
+
+
+def test_without_a_monitor_nothing_is_counted_or_logged_unasked() -> None:
+    words = ("MONITOR", "CAPTURE", "POD_NAME")
+    assert [name for name in variables(PLAIN) if any(word in name for word in words)] == []
+
+
 def test_a_persons_labels_never_replace_the_operators() -> None:
     labels = by_kind(rendered(serving(**SPECS["placement-and-additions"])))["Deployment/churn-v1-0-0"]["spec"]
     assert labels["template"]["metadata"]["labels"].items() >= labels["selector"]["matchLabels"].items()
@@ -206,7 +233,7 @@ def test_the_grace_period_outlasts_prestop_and_drain() -> None:
     pod = predictor(serving())
     (container,) = pod["containers"]
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] > pause + INSTALLATION.drain_seconds
+    assert pod["terminationGracePeriodSeconds"] > pause + PLAIN.drain_seconds
 
 
 @pytest.mark.parametrize(

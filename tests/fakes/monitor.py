@@ -1,0 +1,45 @@
+"""A monitor in memory: it obeys the port's rules, and can be away, refuse, or be asked what it was told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fakes.seen import NOW
+from modelloop_core.wire.reports import DriftReport, Level
+from modelloop_core.wire.settings import ModelSettings
+from modelloop_operator.cluster.monitor import MonitorError
+
+
+def a_report(verdict: Level = Level.STABLE, name: str = "churn", **fields: Any) -> DriftReport:
+    """What it says of a model of namespace `shop`."""
+    usual: dict[str, Any] = {"namespace": "shop", "name": name, "version": "1.0.0", "reference": None, "window": None}
+    return DriftReport.model_validate({**usual, "verdict": verdict, "generated": NOW, **fields})
+
+
+class FakeMonitor:
+    """Holds settings and reports by model; `failure` is raised while there is one, `refused` for single models."""
+
+    def __init__(self) -> None:
+        self.settings: dict[tuple[str, str], ModelSettings] = {}
+        self.reports: dict[tuple[str, str], DriftReport] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.put: list[str] = []
+        self.failure: MonitorError | None = None
+        self.refused: dict[str, MonitorError] = {}
+
+    async def put_settings(self, namespace: str, name: str, settings: ModelSettings) -> None:
+        """See the port."""
+        self._asked("put", name)
+        self.put.append(name)
+        self.settings[namespace, name] = settings
+
+    async def drift(self, namespace: str, name: str) -> DriftReport | None:
+        """See the port."""
+        self._asked("drift", name)
+        return self.reports.get((namespace, name))
+
+    def _asked(self, verb: str, name: str) -> None:
+        self.asked.append((verb, name))
+        failure = self.failure or self.refused.get(name)
+        if failure is not None:
+            raise failure
