@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
+from modelloop_core.drift.reference import REFERENCE_NAME, Reference, build_reference
 from modelloop_core.feature_schema import (
     BinaryOutput,
     CategoricalFeature,
@@ -82,8 +85,19 @@ def publish(
     return manifest
 
 
-def publish_people(registry: Path, scratch: Path) -> Manifest:
-    """A TorchScript model over PEOPLE with all its preprocessing and a card."""
+def publish_people(registry: Path, scratch: Path, *, reference: Reference | None = None) -> Manifest:
+    """A TorchScript model over PEOPLE with all its preprocessing and a card, perhaps with a reference."""
     model = model_files.torchscript(model_files.Logistic(), scratch / ModelFormat.TORCHSCRIPT.value)
-    card = b"model_id: people\ntraining_date: 2026-03-01\n"
-    return publish(registry, model, PEOPLE, preprocessing=PEOPLE_STEPS, example=PERSON, more_files={"card.yaml": card})
+    files = {"card.yaml": b"model_id: people\ntraining_date: 2026-03-01\n"}
+    if reference is not None:
+        files[REFERENCE_NAME] = reference.to_json()
+    return publish(registry, model, PEOPLE, preprocessing=PEOPLE_STEPS, example=PERSON, more_files=files)
+
+
+def people_reference(rows: int = 500) -> Reference:
+    """What people looked like when the version was published: drawn, not real."""
+    drawn = np.random.default_rng(20261127)
+    income = np.where(drawn.random(rows) < 0.1, np.nan, drawn.lognormal(8, 1, rows))
+    columns = [drawn.integers(18, 90, rows), income, drawn.integers(0, 2, rows), drawn.integers(0, 3, rows)]
+    matrix = np.column_stack([*columns, drawn.integers(0, 2, rows)]).astype(np.float64)
+    return build_reference(PEOPLE, matrix, drawn.random(rows))

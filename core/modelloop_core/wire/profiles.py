@@ -11,20 +11,14 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from modelloop_core.wire.limits import LATENCY_BOUNDS as LATENCY_BOUNDS
+from modelloop_core.wire.limits import MOST_BODY_BYTES as MOST_BODY_BYTES
+from modelloop_core.wire.limits import MOST_PREDICTIONS as MOST_PREDICTIONS
+from modelloop_core.wire.limits import MOST_UNSEEN as MOST_UNSEEN
 from modelloop_core.wire.predictions import REQUEST_ID_PATTERN
 
 PROFILES_PATH = "/v1/profiles"
 REFERENCES_PATH = "/v1/references"
-
-LATENCY_BOUNDS = (
-    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0,
-    1.5, 2.0, 3.0, 5.0, 10.0,
-)  # fmt: skip
-"""Upper bounds in seconds of the latency buckets; one more bucket holds what took longer."""
-
-MOST_PREDICTIONS = 20_000
-MOST_UNSEEN = 50
-MOST_BODY_BYTES = 16 << 20
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
@@ -47,7 +41,12 @@ class ColumnDelta(_Wire):
 
 
 class TrafficDelta(_Wire):
-    """Live requests by how they ended: `errors` by reason, `latency` by bucket (LATENCY_BOUNDS) of those answered."""
+    """Live requests by how they ended; `latency` is by bucket (LATENCY_BOUNDS) of those answered, fallbacks included.
+
+    `errors` are by reason, the predictor's own faults and callers who left before the answer (`ClientGone`); `invalid`
+    ones were refused for what they asked. `rows` are those that the model answered; `dropped_rows` are among them, but
+    were not counted in the bins.
+    """
 
     requests: Count = 0
     rows: Count = 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import re
 import time
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from modelloop_core.wire.predictions import REQUEST_ID_HEADER, TRACE_HEADER
+from modelloop_core.wire.predictions import FORCED_HEADER, REQUEST_ID_HEADER, TRACE_HEADER
 from modelloop_predictor.logs import event
 from modelloop_predictor.metrics import RequestTally
 from modelloop_predictor.parsing import is_request_id, shown
@@ -19,12 +19,30 @@ _random_bits = random.Random(int.from_bytes(random.SystemRandom().randbytes(32))
 
 
 class Exchange:
-    """One request on its way: who asks, since when, and what came of it."""
+    """One request on its way: who asks, about whom (`entity`), since when, and what came of it.
 
-    __slots__ = ("count", "fallback", "method", "path", "reason", "request_id", "started", "status", "trace")
+    It is `live` unless it was forced upon this version or is a copy of another one.
+    """
 
-    def __init__(self, request_id: str, trace: bytes | None, path: str, method: str = "POST") -> None:
+    __slots__ = (
+        "count",
+        "entity",
+        "fallback",
+        "live",
+        "method",
+        "path",
+        "reason",
+        "request_id",
+        "started",
+        "status",
+        "trace",
+    )
+
+    def __init__(
+        self, request_id: str, trace: bytes | None, path: str, method: str = "POST", *, live: bool = True
+    ) -> None:
         self.request_id = request_id
+        self.live = live
         self.trace = trace
         self.path = path
         self.method = method
@@ -33,6 +51,7 @@ class Exchange:
         self.reason: str | None = None
         self.fallback: str | None = None
         self.count = 0
+        self.entity: str | None = None
 
     def fall_back(self, why: str) -> None:
         """Note that the answer is the declared fallback's and not the model's."""
@@ -65,15 +84,18 @@ class Accounts:
     def close(self, exchange: Exchange) -> None:
         """Count a request that is over."""
         now = time.perf_counter()
-        seconds, tally, reason = now - exchange.started, self._tally, exchange.reason
-        tally.requests[exchange.status] += 1
-        tally.seconds.observe(seconds)
+        seconds, reason = now - exchange.started, exchange.reason
+        outcomes = self._tally.live if exchange.live else self._tally.aside
+        outcomes.requests[exchange.status] += 1
         if reason is None:
-            tally.rows += exchange.count
+            outcomes.rows += exchange.count
+            outcomes.answered.observe(seconds)
         elif exchange.fallback is not None:
-            tally.fallbacks[exchange.fallback] += 1
+            outcomes.fallbacks[exchange.fallback] += 1
+            outcomes.answered.observe(seconds)
         else:
-            tally.errors[reason] += 1
+            outcomes.errors[reason] += 1
+            outcomes.refused.observe(seconds)
         if self._tracer is not None:
             self._tracer.record(exchange, seconds)
         if int(now) != self._second:
@@ -107,9 +129,17 @@ def new_request_id() -> str:
     return f"{_random_bits(128):032x}"
 
 
-def identity(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, bytes | None]:
-    """The request id and trace context that a request's headers give, if they can be used."""
-    request_id, trace = None, None
+class Identity(NamedTuple):
+    """The request id and trace context that a request's headers give, if they can be used, and whether it is forced."""
+
+    request_id: str | None
+    trace: bytes | None
+    forced: bool
+
+
+def identity(headers: list[tuple[bytes, bytes]]) -> Identity:
+    """What a request's headers say about it."""
+    request_id, trace, forced = None, None, False
     for name, value in headers:
         if name == _ID_HEADER:
             text = value.decode("latin-1")
@@ -117,7 +147,10 @@ def identity(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, bytes | No
             request_id = text if is_request_id(text) else None
         elif name == _TRACE_HEADER and _TRACE.fullmatch(value):
             trace = value
-    return request_id, trace
+        elif name == _FORCED_HEADER:
+            forced = True
+    return Identity(request_id, trace, forced)
 
 
 _ID_HEADER, _TRACE_HEADER = REQUEST_ID_HEADER.encode(), TRACE_HEADER.encode()
+_FORCED_HEADER = FORCED_HEADER.encode()

@@ -17,8 +17,9 @@ from modelloop_predictor.answers import Values
 from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.metrics import RequestTally
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
+from modelloop_predictor.questions import Question, checked_rows
 from modelloop_predictor.recent import RecentAnswers
-from modelloop_predictor.scoring import Question, Scoring, checked_rows
+from modelloop_predictor.scoring import Scoring
 from modelloop_predictor.shared_answers import Entry, SharedAnswers
 
 _MOST_STORES = 1000
@@ -69,6 +70,7 @@ class CachedScoring:
         if values is not None:
             self._tally.cache_hits += 1
             question.answer(values)
+            self.tell(question, rows, values)
             return
         question.deadline = loop.time() + self._scoring.limits.timeout
         flight = self._flights.get(key)
@@ -76,7 +78,7 @@ class CachedScoring:
             flight.join(question, self._scoring.limits.max_waiting)
             self._tally.cache_hits += 1
             return
-        flight = self._flights[key] = _Flight(key, question, rows, loop, self._keep)
+        flight = self._flights[key] = _Flight(key, question, rows, loop, self)
         if self._shared is None or len(self._lookups) >= self._scoring.limits.max_waiting:
             self._ask_model(flight, loop)
         else:
@@ -92,7 +94,12 @@ class CachedScoring:
             del self._flights[flight.key]
             raise
 
-    def _keep(self, flight: _Flight, values: Values, loop: asyncio.AbstractEventLoop) -> None:
+    def tell(self, question: Question, rows: Float64s, values: Values) -> None:
+        """Let whoever counts live traffic hear of an answer: what is answered from here is live as well."""
+        if question.live and self._scoring.audience is not None:
+            self._scoring.audience.hear([question], rows, [values])
+
+    def keep(self, flight: _Flight, values: Values, loop: asyncio.AbstractEventLoop) -> None:
         self._recent.put(flight.key, values, self._seconds)
         if self._shared is not None and len(self._stores) < _MOST_STORES:
             self._stores.append(Entry(flight.key, values, self._seconds))
@@ -129,6 +136,10 @@ class _Flight:
     """One question to the model in the place of all that ask the same at the same time."""
 
     cells: Cells | None = None
+    request_id = ""
+    entity: str | None = None
+    # To the model's queue: those who wait for it are told of one by one.
+    live = False
 
     def __init__(
         self,
@@ -136,14 +147,14 @@ class _Flight:
         first: Question,
         rows: Float64s,
         loop: asyncio.AbstractEventLoop,
-        keep: Callable[[_Flight, Values, asyncio.AbstractEventLoop], None],
+        cache: CachedScoring,
     ) -> None:
         self.key = key
         self.version = first.version
         self.count = len(rows)
         self._rows = rows
         self._loop = loop
-        self._keep = keep
+        self._cache = cache
         self._members = [first]
 
     @property
@@ -170,7 +181,7 @@ class _Flight:
         return self._rows
 
     def answer(self, values: Values) -> None:
-        self._keep(self, values, self._loop)
+        self._cache.keep(self, values, self._loop)
         self.give(values)
 
     def give(self, values: Values) -> None:
@@ -178,6 +189,7 @@ class _Flight:
         for member in self._members:
             if not member.settled:
                 member.answer(values)
+                self._cache.tell(member, self._rows, values)
 
     def fail(self, error: Exception) -> None:
         # A deadline is over for those alone whose own it is: who came later waits on.

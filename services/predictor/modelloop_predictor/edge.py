@@ -44,7 +44,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _exchange(scope)
+        exchange = _exchange(scope, self._serving.mirror_port)
         scope.setdefault("state", {})["exchange"] = exchange
         if not is_prediction(scope["path"]):
             await self._serve(scope, receive, send, exchange)
@@ -107,9 +107,16 @@ def exchange_of(scope: Mapping[str, Any]) -> Exchange:
     return exchange
 
 
-def _exchange(scope: Mapping[str, Any]) -> Exchange:
-    request_id, trace = identity(scope["headers"])
-    return Exchange(request_id or new_request_id(), trace, scope["path"], scope["method"])
+def _exchange(scope: Mapping[str, Any], mirror_port: int | None) -> Exchange:
+    asker = identity(scope["headers"])
+    came_to = scope.get("server")
+    return Exchange(
+        asker.request_id or new_request_id(),
+        asker.trace,
+        scope["path"],
+        scope["method"],
+        live=not asker.forced and (came_to is None or came_to[1] != mirror_port),
+    )
 
 
 async def _send_internal_error(send: Send, path: str, exchange: Exchange) -> None:

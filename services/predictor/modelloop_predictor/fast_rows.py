@@ -19,6 +19,7 @@ from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFe
 from modelloop_core.inference import UNSEEN, Float64s
 from modelloop_predictor.number_rows import NumberReader, NumberRows
 from modelloop_predictor.parsing import is_entity, is_request_id
+from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.validation import LARGEST_FLOAT32
 
 Row = tuple[Any, ...]
@@ -46,13 +47,22 @@ class Quick:
 
 
 class FastReader:
-    """Decoder and bounds of one signature; bodies of `numbers_from` bytes and more may hold numbers alone."""
+    """Decoder and bounds of one signature; bodies of `numbers_from` bytes and more may hold numbers alone.
 
-    def __init__(self, signature: Signature, entity_key: str, numbers_from: int = _LEAST_NUMBERS_BYTES) -> None:
+    The names of levels that the signature has not are noted in `unseen`.
+    """
+
+    def __init__(
+        self,
+        signature: Signature,
+        entity_key: str,
+        numbers_from: int = _LEAST_NUMBERS_BYTES,
+        unseen: UnseenLevels = NOT_NOTED,
+    ) -> None:
         self._numbers_from = numbers_from
         self._numbers = NumberReader(len(signature.inputs), entity_key) if _is_numbers(signature) else None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_request(signature, entity_key))
-        self._levels = tuple(_levels(signature))
+        self._levels = tuple(_levels(signature, unseen))
         self._bounds = _Bounds(signature)
 
     def decode(self, body: bytes) -> Quick | NumberRows | None:
@@ -175,19 +185,31 @@ def _json_type(feature: Feature) -> Any:
     return kind | None if feature.nullable else kind
 
 
-def _levels(signature: Signature) -> Iterable[tuple[int, Callable[[Any], float]]]:
+def _levels(signature: Signature, unseen: UnseenLevels) -> Iterable[tuple[int, Callable[[Any], float]]]:
     for position, feature in enumerate(signature.inputs):
         if isinstance(feature, CategoricalFeature):
-            yield position, _coder(feature)
+            yield position, _coder(feature, unseen.noter(feature.name))
 
 
-def _coder(feature: CategoricalFeature) -> Callable[[Any], float]:
+def _coder(feature: CategoricalFeature, note: Callable[[str], None] | None) -> Callable[[Any], float]:
     codes: dict[str | None, float] = {level: float(position) for position, level in enumerate(feature.levels)}
     if feature.nullable:
         codes[None] = float("nan")
     if not feature.open:
         return lambda value: codes[value if value is None or type(value) is str else level_text(value)]
-    return lambda value: codes.get(value if value is None or type(value) is str else level_text(value), UNSEEN)
+    if note is None:
+        return lambda value: codes.get(value if value is None or type(value) is str else level_text(value), UNSEEN)
+
+    def code(value: Any) -> float:
+        text = value if value is None or type(value) is str else level_text(value)
+        found = codes.get(text)
+        if found is None:
+            # Null has a code where it is allowed; where it is not, the decoder has refused it.
+            note(str(text))
+            return UNSEEN
+        return found
+
+    return code
 
 
 def _low(feature: Feature) -> float:

@@ -7,6 +7,7 @@ bytes mean the same to the parser, so what it made of them is kept: it is a comp
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,8})(?=\r\n)", re.IGNORECASE)
@@ -16,12 +17,16 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a head says: the path, the identity in its headers, and how much of the body is JSON (-1: all of it)."""
+    """What a head says: the path, the identity in its headers, and how much of the body is JSON (-1: all of it).
+
+    A request is `live` unless it was forced upon this version or is a copy of another one.
+    """
 
     path: str
     request_id: str | None
     trace: bytes | None
     json_length: int
+    live: bool = True
 
 
 class KnownHead:
@@ -59,3 +64,11 @@ def known_head(data: bytes, head: Head, kind: type) -> KnownHead | None:
     if len(found) != 1:
         return None
     return KnownHead(text[: found[0].start(1)], text[found[0].end(1) :], head, kind)
+
+
+def has_plain_body(fields: Mapping[bytes, bytes], max_bytes: int) -> bool:
+    """Whether the headers declare one body of a length within the bound, and nothing out of the ordinary."""
+    length = fields.get(b"content-length", b"")
+    if not length.isdigit() or len(length) > 8 or int(length) > max_bytes:
+        return False
+    return b"transfer-encoding" not in fields and b"upgrade" not in fields

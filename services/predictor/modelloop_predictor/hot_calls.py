@@ -12,12 +12,13 @@ import numpy as np
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FALLBACK_HEADER
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, new_request_id
+from modelloop_predictor.answers import Values
 from modelloop_predictor.edge import PREDICT_PATH, problem_answer
 from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.heads import Head
 from modelloop_predictor.parsing import check_content_type, known_id, parse
 from modelloop_predictor.problems import ProblemError
-from modelloop_predictor.scoring import Values, checked_rows
+from modelloop_predictor.questions import checked_rows
 from modelloop_predictor.translation import problem_of
 from modelloop_predictor.v2.contract import Inference
 from modelloop_predictor.v2.rest import JSON_TYPE, LENGTH_HEADER, check_infer_type, json_length
@@ -76,10 +77,11 @@ class HotCall(Exchange):
         # Not through Exchange's own: one is made for each request of the quickest way.
         self.request_id = head.request_id or new_request_id()
         self.trace = head.trace
+        self.live = head.live
         self.method, self.path = "POST", head.path
         self.started = perf_counter()
         self.status = self.count = 0
-        self.reason = self.fallback = None
+        self.reason = self.fallback = self.entity = None
         self.connection = connection
         self.version = version
         self.head = head
@@ -149,6 +151,7 @@ class PredictCall(HotCall):
             self.rows()
             return
         self.cells, self.many, self.count = quick.cells, quick.many, len(quick.cells)
+        self.entity = quick.entity
         if quick.request_id is not None:
             self.request_id = quick.request_id
 
@@ -156,7 +159,7 @@ class PredictCall(HotCall):
         """The rows, each value looked at; raises ProblemError that names the field."""
         envelope = parse(self.body, self.connection.entity_key)
         self.request_id = envelope.request_id or self.request_id
-        self.many = envelope.many
+        self.many, self.entity = envelope.many, envelope.entity
         rows = self.version.rows.read(envelope)
         self.cells, self.count = None, len(rows)
         return rows
@@ -204,6 +207,7 @@ class InferCall(HotCall):
             self.request_id = known_id(parsed.request.id) or self.request_id
             self.inference = self.version.rest.read(parsed)
             self.cells, self.count = None, len(self.inference.rows)
+            self.entity = self.inference.entity
         return self.inference.rows
 
     def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
 from modelloop_predictor.accounts import identity, new_request_id
 from modelloop_predictor.connections import GuardedProtocol, Patrol
-from modelloop_predictor.heads import Head, KnownHead, known_head
+from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head
 from modelloop_predictor.hot_calls import ANSWERED, NO_HEADERS, Headers, HotCall, calls_of
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
 from modelloop_predictor.serving import Serving
@@ -134,7 +134,7 @@ class PredictProtocol(GuardedProtocol):
 
     def refuse(self, problem: ProblemError) -> None:
         """Answer what is no whole request, and close; counted among the errors alone, as nobody knows what it asked."""
-        self.serving.metrics.tally.errors[problem.kind.reason] += 1
+        self.serving.metrics.tally.aside.errors[problem.kind.reason] += 1
         request_id = new_request_id()
         body = orjson.dumps(problem.body(request_id))
         self.transport.write(
@@ -165,12 +165,14 @@ class PredictProtocol(GuardedProtocol):
         if not self._is_free() or self.expect_100_continue or serving.version is None or serving.stuck:
             return None
         fields = dict(self.headers)
-        if len(fields) != len(self.headers) or not _has_plain_body(fields, serving.settings.max_body_bytes):
+        if len(fields) != len(self.headers) or not has_plain_body(fields, serving.settings.max_body_bytes):
             return None
         json_length = kind.takes(fields)
         if json_length is None:
             return None
-        head = Head(self.url.decode(), *identity(self.headers), json_length)
+        asker = identity(self.headers)
+        live = not asker.forced and not self._takes_copies()
+        head = Head(self.url.decode(), asker.request_id, asker.trace, json_length, live)
         return kind(self, serving.version, head)
 
     def _answer_known(self, known: KnownHead, body: bytes) -> None:
@@ -186,10 +188,17 @@ class PredictProtocol(GuardedProtocol):
     def _ask(self, call: HotCall) -> None:
         call.more_body = False
         try:
-            call.read()
+            if call.live:
+                call.read()
+            else:
+                with call.version.unseen.heard(live=False):
+                    call.read()
             self.serving.questions.ask(call, self.loop)
         except Exception as error:  # noqa: BLE001 the top of every request: the client gets a problem, the log the traceback
             call.fail(error)
+
+    def _takes_copies(self) -> bool:
+        return self.server is not None and self.server[1] == self.serving.mirror_port
 
     def _close_account(self, call: HotCall) -> None:
         self.serving.metrics.tally.in_flight -= 1
@@ -234,11 +243,3 @@ def _lines(call: HotCall, headers: Headers, closes: bool) -> bytes:
     if closes:
         lines.append((b"connection", b"close"))
     return b"".join(b"%b: %b\r\n" % line for line in lines)
-
-
-def _has_plain_body(fields: Mapping[bytes, bytes], max_bytes: int) -> bool:
-    """Whether the headers declare one body of a length within the bound, and nothing out of the ordinary."""
-    length = fields.get(b"content-length", b"")
-    if not length.isdigit() or len(length) > 8 or int(length) > max_bytes:
-        return False
-    return b"transfer-encoding" not in fields and b"upgrade" not in fields

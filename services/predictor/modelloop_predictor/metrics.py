@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -16,9 +17,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from modelloop_core.manifest import Manifest
+from modelloop_core.wire.limits import LATENCY_BOUNDS
 
 _PREFIX = "modelloop_predictor"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ALL_SECONDS = tuple(sorted({*_SECONDS, *LATENCY_BOUNDS}))
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -37,56 +40,86 @@ class Distribution:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def family(self, name: str, about: str) -> HistogramMetricFamily:
-        """The histogram so far."""
-        buckets, below = [], 0
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
-            below += count
-            buckets.append((str(float(bound)) if bound != float("inf") else "+Inf", float(below)))
-        return HistogramMetricFamily(name, about, buckets=buckets, sum_value=self._sum)
+    @property
+    def sum(self) -> float:
+        """All values together."""
+        return self._sum
+
+    def counts(self, bounds: Sequence[float]) -> list[int]:
+        """How many values lie in each bucket of `bounds`, which are among its own, and how many above."""
+        found, start = [], 0
+        counts = list(self._counts)
+        for end in (*(bisect_left(self._bounds, bound) + 1 for bound in bounds), len(counts)):
+            found.append(sum(counts[start:end]))
+            start = end
+        return found
 
 
-class RequestTally(Collector):
-    """Everything counted once a request; requests and durations are those of predictions alone."""
+def histogram(name: str, about: str, bounds: Sequence[float], parts: Sequence[Distribution]) -> HistogramMetricFamily:
+    """The histogram of several distributions together."""
+    counts = [sum(of_bucket) for of_bucket in zip(*(part.counts(bounds) for part in parts), strict=True)]
+    names = [*(str(float(bound)) for bound in bounds), "+Inf"]
+    buckets = list(zip(names, map(float, accumulate(counts)), strict=True))
+    return HistogramMetricFamily(name, about, buckets=buckets, sum_value=sum(part.sum for part in parts))
+
+
+class Outcomes:
+    """How prediction requests ended; `answered` and `refused` are their durations in seconds."""
 
     def __init__(self) -> None:
         self.requests: Tally[int] = Tally()
         self.errors: Tally[str] = Tally()
         self.fallbacks: Tally[str] = Tally()
-        self.seconds = Distribution(_SECONDS)
-        self.batches = Distribution(_ROWS)
+        self.answered = Distribution(_ALL_SECONDS)
+        self.refused = Distribution(_ALL_SECONDS)
         self.rows = 0
+
+
+class RequestTally(Collector):
+    """Everything counted once a request; `aside` are forced and mirrored ones, which are no live traffic."""
+
+    def __init__(self) -> None:
+        self.live, self.aside = Outcomes(), Outcomes()
+        self.batches = Distribution(_ROWS)
         self.cache_hits = self.cache_misses = self.cache_errors = 0
         self.in_flight = 0
         self.waiting: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics as they are now."""
+        """The metrics as they are now; live traffic and what is aside together."""
+        both = self.live, self.aside
         requests = CounterMetricFamily(
             f"{_PREFIX}_requests_total", "Answered prediction requests by HTTP status.", labels=["code"]
         )
-        for code, count in sorted(self.requests.items()):
+        for code, count in sorted((self.live.requests + self.aside.requests).items()):
             requests.add_metric([str(code)], count)
         errors = CounterMetricFamily(
             f"{_PREFIX}_errors_total", "Requests not answered with a prediction, by reason.", labels=["reason"]
         )
-        for reason, count in sorted(self.errors.items()):
+        for reason, count in sorted((self.live.errors + self.aside.errors).items()):
             errors.add_metric([reason], count)
         fallbacks = CounterMetricFamily(
             f"{_PREFIX}_fallbacks_total",
             "Requests answered by the fallback, by what went wrong.",
             labels=["reason"],
         )
-        for reason, count in sorted(self.fallbacks.items()):
+        for reason, count in sorted((self.live.fallbacks + self.aside.fallbacks).items()):
             fallbacks.add_metric([reason], count)
         about_seconds = "Time from a prediction request's headers to its answer."
         return [
             requests,
             errors,
             fallbacks,
-            self.seconds.family(f"{_PREFIX}_request_duration_seconds", about_seconds),
-            self.batches.family(f"{_PREFIX}_batch_rows", "Rows that went through the model at once."),
-            CounterMetricFamily(f"{_PREFIX}_predictions_total", "Rows predicted by the model.", value=self.rows),
+            histogram(
+                f"{_PREFIX}_request_duration_seconds",
+                about_seconds,
+                _SECONDS,
+                [part for outcomes in both for part in (outcomes.answered, outcomes.refused)],
+            ),
+            histogram(f"{_PREFIX}_batch_rows", "Rows that went through the model at once.", _ROWS, [self.batches]),
+            CounterMetricFamily(
+                f"{_PREFIX}_predictions_total", "Rows predicted by the model.", value=sum(part.rows for part in both)
+            ),
             *self._cache(),
             GaugeMetricFamily(f"{_PREFIX}_requests_in_flight", "Predictions that wait for an answer.", self.in_flight),
             GaugeMetricFamily(f"{_PREFIX}_queue_length", "Predictions that wait for the model.", self.waiting()),
@@ -119,6 +152,10 @@ class Metrics:
         self._info = Gauge(
             f"{_PREFIX}_model_info", "1 for the loaded version.", ["version", "format"], registry=registry
         )
+
+    def add(self, collector: Collector) -> None:
+        """Show what `collector` has as well."""
+        self._registry.register(collector)
 
     def cache_failed(self) -> None:
         """Count one failure of the shared cache."""

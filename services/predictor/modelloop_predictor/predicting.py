@@ -6,8 +6,8 @@ import asyncio
 
 from modelloop_core.inference import Float64s
 from modelloop_predictor.accounts import Exchange
+from modelloop_predictor.answers import Values
 from modelloop_predictor.fast_rows import Cells
-from modelloop_predictor.scoring import Values
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.translation import problem_of
 from modelloop_predictor.version import LoadedVersion
@@ -16,8 +16,11 @@ from modelloop_predictor.version import LoadedVersion
 class _Awaited:
     """A question whose outcome is a future."""
 
-    def __init__(self, version: LoadedVersion, rows: Float64s, outcome: asyncio.Future[Values]) -> None:
+    def __init__(
+        self, version: LoadedVersion, rows: Float64s, exchange: Exchange, outcome: asyncio.Future[Values]
+    ) -> None:
         self.version = version
+        self.request_id, self.entity, self.live = exchange.request_id, exchange.entity, exchange.live
         self.count = len(rows)
         self.deadline = 0.0
         self.cells: Cells | None = None
@@ -44,7 +47,7 @@ async def predict(serving: Serving, version: LoadedVersion, rows: Float64s, exch
     Raises InferenceError, or ProblemError for a full queue, a missed deadline or a model that hangs.
     """
     try:
-        return await _modelled(serving, version, rows)
+        return await _modelled(serving, version, rows, exchange)
     except Exception as error:
         if version.fallback is None:
             raise
@@ -56,9 +59,9 @@ async def predict(serving: Serving, version: LoadedVersion, rows: Float64s, exch
         return values
 
 
-async def _modelled(serving: Serving, version: LoadedVersion, rows: Float64s) -> Values:
+async def _modelled(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Values:
     serving.check_unstuck()
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Values] = loop.create_future()
-    serving.questions.ask(_Awaited(version, rows, outcome), loop)
+    serving.questions.ask(_Awaited(version, rows, exchange, outcome), loop)
     return await outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -52,8 +53,9 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
         )
         envelope = parse(body, settings.entity_key)
         exchange.request_id = envelope.request_id or exchange.request_id
-        rows = version.rows.read(envelope)
-        exchange.count = len(rows)
+        with version.unseen.heard(exchange.live):
+            rows = version.rows.read(envelope)
+        exchange.count, exchange.entity = len(rows), envelope.entity
         values = await predict(serving, version, rows, exchange)
         return _json(version.answers.write(values, many=envelope.many, request_id=exchange.request_id))
 
@@ -95,6 +97,7 @@ def add_pages(router: APIRouter, serving: Serving) -> None:
             "preprocessing": version.preprocessing.model_dump(mode="json"),
             "card": version.card,
             "example": version.example,
+            "telemetry": asdict(serving.telemetry),
         }
         return _json(orjson.dumps(document))
 

@@ -8,57 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
 
 from modelloop_core.inference import Float64s
-from modelloop_predictor.answers import Values as Values
-from modelloop_predictor.fast_rows import Cells
+from modelloop_predictor.answers import Values
 from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
+from modelloop_predictor.questions import Outcomes, Question, answer, parts, read
+from modelloop_predictor.telemetry.audience import Audience
 from modelloop_predictor.version import LoadedVersion
-
-
-class Question(Protocol):
-    """A request for predictions, which hears of its outcome exactly once, on the event loop.
-
-    `cells` are rows that passed the typed reader but not their bounds; None when `rows()` gives checked ones at once.
-    A settled question costs no forward.
-    """
-
-    version: LoadedVersion
-    cells: Cells | None
-    count: int
-    deadline: float
-
-    @property
-    def settled(self) -> bool:
-        """Whether the outcome is known, or nobody waits for it."""
-        ...
-
-    def rows(self) -> Float64s:
-        """float64 [count, features], each within its bounds; raises ProblemError that names the fields that are not."""
-        ...
-
-    def answer(self, values: Values) -> None:
-        """Take the predictions."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """Take what went wrong."""
-        ...
-
-
-def checked_rows(question: Question) -> Float64s:
-    """float64 [count, features] of one question, all within bounds; raises ProblemError that names what is not."""
-    if question.cells is not None:
-        rows = question.version.fast.matrix([question.cells])
-        if rows is not None:
-            return rows
-    return question.rows()
 
 
 @dataclass(frozen=True)
@@ -83,6 +42,7 @@ class Scoring:
         self._running_open = 0
         self._flush_due: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self.audience: Audience | None = None
 
     @property
     def limits(self) -> Limits:
@@ -124,7 +84,7 @@ class Scoring:
             self._flush_due.cancel()
             self._flush_due = None
         while self._waiting and not self._running:
-            batch, rows = _read(self._next_batch())
+            batch, rows = read(self._next_batch())
             if batch:
                 self._forward_batch(batch, rows, loop)
 
@@ -132,7 +92,7 @@ class Scoring:
         self._forwarded(len(rows))
         if batch[0].version.quick and len(rows) <= self._limits.max_rows:
             # Handing a small forward to the thread and back would take longer than the forward.
-            _settle(batch, self._outcomes(batch, rows))
+            self._settle(batch, rows, self._outcomes(batch, rows))
             return
         self._running, self._running_open = batch, len(batch)
         self._thread.run(lambda: self._score(batch, rows, loop), loop)
@@ -153,18 +113,18 @@ class Scoring:
     def _score(self, batch: list[Question], rows: Float64s, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """Runs in the model's thread; what it returns runs on the loop."""
         outcomes = self._outcomes(batch, rows)
-        return lambda: self._finish(batch, outcomes, loop)
+        return lambda: self._finish(batch, rows, outcomes, loop)
 
-    def _outcomes(self, batch: list[Question], rows: Float64s) -> Sequence[Values | Exception]:
+    def _outcomes(self, batch: list[Question], rows: Float64s) -> Outcomes:
         try:
             values = self._forward(batch[0].version, rows)
         except Exception as error:  # noqa: BLE001 whatever the model raises belongs to the requests that wait
             if len(batch) == 1:
                 return [error]
             return [
-                self._outcomes([question], part)[0] for question, part in zip(batch, _parts(batch, rows), strict=True)
+                self._outcomes([question], part)[0] for question, part in zip(batch, parts(batch, rows), strict=True)
             ]
-        return _parts(batch, values)
+        return parts(batch, values)
 
     def _forward(self, version: LoadedVersion, rows: Float64s) -> Values:
         block = self._limits.max_rows
@@ -175,13 +135,24 @@ class Scoring:
         return [value for start in starts for value in version.scorer.predict(rows[start : start + block]).tolist()]
 
     def _finish(
-        self, batch: list[Question], outcomes: Sequence[Values | Exception], loop: asyncio.AbstractEventLoop
+        self, batch: list[Question], rows: Float64s, outcomes: Outcomes, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._running, self._running_open = [], 0
         if self._waiting:
             # Before the answers are written: the model works meanwhile.
             self._flush(loop)
-        _settle(batch, outcomes)
+        self._settle(batch, rows, outcomes)
+
+    def _settle(self, batch: list[Question], rows: Float64s, outcomes: Outcomes) -> None:
+        heard = answer(batch, outcomes)
+        if self.audience is None:
+            return
+        if all(heard):
+            self.audience.hear(batch, rows, outcomes)  # type: ignore[arg-type]  # where all are answered none failed
+            return
+        for question, part, values, is_heard in zip(batch, parts(batch, rows), outcomes, heard, strict=True):
+            if is_heard and not isinstance(values, Exception):
+                self.audience.hear([question], part, [values])
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what is overdue. One alarm serves all: in steady traffic it rings once a timeout."""
@@ -194,51 +165,3 @@ class Scoring:
         self._running_open = len(still_running)
         due = min((question.deadline for question in (*still_running, *self._waiting)), default=None)
         self._alarm = None if due is None else loop.call_at(due, self._expire, loop)
-
-
-def _read(batch: list[Question]) -> tuple[list[Question], Float64s]:
-    """The questions whose rows are within bounds, and these rows; the others have failed with what is wrong."""
-    cells = [question.cells for question in batch if question.cells is not None]
-    if batch and len(cells) == len(batch):
-        rows = batch[0].version.fast.matrix(cells)
-        if rows is not None:
-            return batch, rows
-    good: list[Question] = []
-    parts: list[Float64s] = []
-    for question in batch:
-        try:
-            parts.append(_rows(question))
-        except Exception as error:  # noqa: BLE001 whatever is wrong with one request, the others of its batch go on
-            question.fail(error)
-        else:
-            good.append(question)
-    return good, np.concatenate(parts) if parts else np.empty((0, 0))
-
-
-def _rows(question: Question) -> Float64s:
-    rows = None if question.cells is None else question.version.fast.matrix([question.cells])
-    return question.rows() if rows is None else rows
-
-
-def _settle(batch: list[Question], outcomes: Sequence[Values | Exception]) -> None:
-    for question, outcome in zip(batch, outcomes, strict=True):
-        if question.settled:
-            continue
-        if isinstance(outcome, Exception):
-            question.fail(outcome)
-            continue
-        try:
-            question.answer(outcome)
-        except Exception as error:  # noqa: BLE001 as above
-            question.fail(error)
-
-
-def _parts(batch: list[Question], whole: Any) -> list[Any]:
-    """`whole` (rows or predictions of the batch) cut into each question's part."""
-    if len(batch) == 1:
-        return [whole]
-    parts, start = [], 0
-    for question in batch:
-        parts.append(whole[start : start + question.count])
-        start += question.count
-    return parts

@@ -8,10 +8,9 @@ import logging
 import math
 import os
 import signal
-import sys
 import threading
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from prometheus_client import CollectorRegistry, disable_created_metrics
@@ -32,6 +31,9 @@ from modelloop_predictor.shared_answers import SharedAnswers, redis_answers
 from modelloop_predictor.tracing import UntracedError, tracer_for
 
 if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    from modelloop_predictor.telemetry.telemetry import Telemetry
     from modelloop_predictor.v2.grpc_server import GrpcServer
 
 
@@ -55,7 +57,8 @@ def serve(
         return EXIT_PERMANENT
     thread = ModelThread()
     metrics = Metrics(CollectorRegistry())
-    serving = Serving(environment, metrics, thread, tracer, _shared_answers(environment, metrics))
+    telemetry = _telemetry(environment, metrics)
+    serving = Serving(environment, metrics, thread, tracer, _shared_answers(environment, metrics), telemetry)
     server = PredictorServer(_config(serving, host, environment.port if port is None else port), serving)
     stop = threading.Event()
     loader = Loader(serving, lambda: fetcher, wait=stop.wait, on_failure=server.fail)
@@ -66,6 +69,8 @@ def serve(
     server.run()
     stop.set()
     fetcher.close()
+    if telemetry is not None:
+        telemetry.close()
     if tracer is not None:
         tracer.close()
     if server.failure is None:
@@ -102,7 +107,8 @@ class PredictorServer(uvicorn.Server):
         """Listen, and remember the loop for signals."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        ports = {"port": self.servers[0].sockets[0].getsockname()[1], **await self._start_grpc()}
+        ports = {"port": self.servers[0].sockets[0].getsockname()[1]}
+        ports |= {**await self._start_mirror(), **await self._start_grpc()}
         event("listening", host=self.config.host, reason=Phase.STARTING, **ports)
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
@@ -122,6 +128,26 @@ class PredictorServer(uvicorn.Server):
         self.failure = failure
         self.should_exit = True
 
+    async def _start_mirror(self) -> dict[str, int]:
+        """Listen for copies of requests as well; uvicorn closes this server with its own."""
+        port = self._serving.settings.mirror_port
+        if port is None:
+            return {}
+        config, loop = self.config, asyncio.get_running_loop()
+        protocol = cast("type[HttpToolsProtocol]", config.http_protocol_class)
+        try:
+            server = await loop.create_server(
+                lambda: protocol(config, self.server_state, self.lifespan.state),
+                host=config.host,
+                port=port,
+                backlog=config.backlog,
+            )
+        except OSError as error:
+            raise _not_listening(error) from error
+        self.servers.append(server)
+        self._serving.mirror_port = server.sockets[0].getsockname()[1]
+        return {"mirror_port": self._serving.mirror_port}
+
     async def _start_grpc(self) -> dict[str, int]:
         port = self._serving.settings.grpc_port
         if port is None:
@@ -133,9 +159,7 @@ class PredictorServer(uvicorn.Server):
         try:
             return {"grpc_port": await self._grpc.start(self.config.host, port)}
         except OSError as error:
-            event("listen-failed", logging.ERROR, reason="ListenFailed", message=str(error))
-            # As uvicorn ends when its own port is taken.
-            sys.exit(1)
+            raise _not_listening(error) from error
 
     async def _stop_grpc(self) -> None:
         if self._grpc is not None:
@@ -154,6 +178,12 @@ class PredictorServer(uvicorn.Server):
         self.should_exit = True
 
 
+def _not_listening(error: OSError) -> SystemExit:
+    event("listen-failed", logging.ERROR, reason="ListenFailed", message=str(error))
+    # As uvicorn ends when its own port is taken.
+    return SystemExit(1)
+
+
 def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(serving),
@@ -170,6 +200,15 @@ def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=math.ceil(serving.settings.drain_seconds),
         backlog=2048,
     )
+
+
+def _telemetry(environment: PredictorEnvironment, metrics: Metrics) -> Telemetry | None:
+    if environment.monitor_url is None:
+        return None
+    # Here and not above: it costs memory and time of every start that does not need it.
+    from modelloop_predictor.telemetry.telemetry import telemetry_for
+
+    return telemetry_for(environment, metrics)
 
 
 def _shared_answers(environment: PredictorEnvironment, metrics: Metrics) -> SharedAnswers | None:

@@ -12,6 +12,8 @@ from modelloop_predictor.problems import MODEL_STUCK, NOT_READY, retry_later
 from modelloop_predictor.readiness import Phase, Readiness, State, stuck_after
 from modelloop_predictor.scoring import Limits, Scoring
 from modelloop_predictor.shared_answers import SharedAnswers
+from modelloop_predictor.telemetry.audience import Telemetry
+from modelloop_predictor.telemetry.state import NOT_WANTED
 from modelloop_predictor.version import LoadedVersion
 
 RETRY_AFTER_SECONDS = 5
@@ -27,6 +29,7 @@ class Serving:
         thread: ModelThread,
         tracer: Tracer | None = None,
         shared: SharedAnswers | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics
@@ -45,10 +48,15 @@ class Serving:
         metrics.tally.waiting = lambda: self.scoring.waiting
         self.readiness = Readiness()
         self.served_name = Version.parse(settings.model_version).served_name
+        self.mirror_port: int | None = None
+        self._telemetry = telemetry
+        self.telemetry = NOT_WANTED
         self._version: LoadedVersion | None = None
 
     def install(self, version: LoadedVersion) -> None:
         """Answer with `version` from now on."""
+        if self._telemetry is not None:
+            self.scoring.audience, self.telemetry = self._telemetry.begin(version)
         self._version = version
         self.metrics.loaded(version.manifest)
         self.readiness.enter(Phase.READY)

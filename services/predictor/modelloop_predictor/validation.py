@@ -17,6 +17,7 @@ from modelloop_core.inference import UNSEEN, Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import Envelope, kind_of, shown
 from modelloop_predictor.problems import INVALID, ProblemError
+from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _NULL = float("nan")
@@ -31,11 +32,11 @@ class _Refused(Exception):
 
 
 class RowReader:
-    """Reads rows of one signature."""
+    """Reads rows of one signature; the names of levels that it has not are noted in `unseen`."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, unseen: UnseenLevels = NOT_NOTED) -> None:
         self._names = signature.feature_names
-        self._readers = tuple(_reader(feature) for feature in signature.inputs)
+        self._readers = tuple(_reader(feature, unseen) for feature in signature.inputs)
         self._by_name = dict(zip(self._names, self._readers, strict=True))
 
     def read(self, envelope: Envelope) -> Float64s:
@@ -111,10 +112,10 @@ def _fault(reader: _Reader, value: Any) -> str | None:
     return None
 
 
-def _reader(feature: Feature) -> _Reader:
+def _reader(feature: Feature, unseen: UnseenLevels) -> _Reader:
     match feature:
         case CategoricalFeature():
-            return _level_reader(feature)
+            return _level_reader(feature, unseen.noter(feature.name))
         case NumericFeature(dtype="bool"):
             return _flag_reader(feature)
         case NumericFeature():
@@ -160,7 +161,7 @@ def _flag_reader(feature: NumericFeature) -> _Reader:
     return read
 
 
-def _level_reader(feature: CategoricalFeature) -> _Reader:
+def _level_reader(feature: CategoricalFeature, note: Callable[[str], None] | None) -> _Reader:
     codes = {level: float(position) for position, level in enumerate(feature.levels)}
 
     def read(value: Any) -> float:
@@ -172,6 +173,8 @@ def _level_reader(feature: CategoricalFeature) -> _Reader:
         if code is not None:
             return code
         if feature.open:
+            if note is not None:
+                note(level_text(value))
             return UNSEEN
         raise _Refused(f"{shown(level_text(value))!r} is none of {_levels(feature)}")
 

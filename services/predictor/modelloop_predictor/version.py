@@ -21,6 +21,7 @@ from modelloop_predictor.fallback import FallbackAnswers, FallbackMisfit
 from modelloop_predictor.fast_rows import FastReader
 from modelloop_predictor.parsing import Envelope
 from modelloop_predictor.problems import ProblemError
+from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.contract import Contract
 from modelloop_predictor.v2.quick import QuickCodec, quick_codec
 from modelloop_predictor.v2.rest import RestCodec
@@ -47,7 +48,8 @@ class LoadedVersion:
     """A version that can answer: its manifest and card, and the pieces from a request's rows to an answer.
 
     `fingerprint` (64 bytes) is that of everything that decides about an answer. `quick` says that a batch is sure to be
-    over in a moment, so that it needs no thread of its own.
+    over in a moment, so that it needs no thread of its own. `reference` is its reference.json, where there is a monitor
+    to count for.
     """
 
     manifest: Manifest
@@ -63,6 +65,8 @@ class LoadedVersion:
     infer: QuickCodec | None
     fallback: FallbackAnswers | None = None
     quick: bool = False
+    unseen: UnseenLevels = NOT_NOTED
+    reference: bytes | None = None
 
     @property
     def example(self) -> dict[str, Cell]:
@@ -92,20 +96,23 @@ def open_version(folder: Path, settings: PredictorEnvironment) -> LoadedVersion:
         raise UnusableVersion("PreprocessingInvalid", str(error)) from error
     served_name = Version.parse(manifest.version).served_name
     fallback = _fallback(signature, settings)
-    contract = Contract(signature, settings.served_model, served_name, settings.entity_key)
+    unseen = UnseenLevels(_told_levels(signature, settings))
+    contract = Contract(signature, settings.served_model, served_name, settings.entity_key, unseen)
     return LoadedVersion(
         manifest=manifest,
         card=_text(folder, manifest, CARD_NAME),
         preprocessing=preprocessing,
         scorer=scorer,
-        rows=RowReader(signature),
-        fast=FastReader(signature, settings.entity_key),
+        rows=RowReader(signature, unseen),
+        fast=FastReader(signature, settings.entity_key, unseen=unseen),
         answers=AnswerWriter(signature.output, served_name),
         contract=contract,
         rest=RestCodec(contract),
         fingerprint=hashlib.blake2b(f"{settings.device} {manifest.model_dump_json()}".encode()).digest(),
         infer=quick_codec(signature, contract),
         fallback=fallback,
+        unseen=unseen,
+        reference=_reference(folder, manifest) if settings.monitor_url else None,
     )
 
 
@@ -129,6 +136,21 @@ def warm_up(version: LoadedVersion, largest_batch: int) -> LoadedVersion:
         seconds = time.perf_counter() - started
         version.answers.write(values, many=rows > 1, request_id="warm-up")
     return replace(version, quick=seconds <= _QUICK_SECONDS and not version.scorer.open_ended)
+
+
+def _told_levels(signature: Signature, settings: PredictorEnvironment) -> list[str]:
+    """The features of whose unseen levels the monitor is told the names: none that may not be written anywhere."""
+    if settings.monitor_url is None:
+        return []
+    excluded = settings.capture.exclude if settings.capture else ()
+    return [one.name for one in signature.inputs if isinstance(one, CategoricalFeature) and one.name not in excluded]
+
+
+def _reference(folder: Path, manifest: Manifest) -> bytes | None:
+    # Here and not above: it costs time of every start that does not need it.
+    from modelloop_core.drift.reference import REFERENCE_NAME
+
+    return (folder / REFERENCE_NAME).read_bytes() if REFERENCE_NAME in manifest.files else None
 
 
 def _fallback(signature: Signature, settings: PredictorEnvironment) -> FallbackAnswers | None:

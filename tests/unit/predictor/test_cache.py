@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from modelloop_core.inference import Float64s, ModelFailed
+from modelloop_predictor.accounts import Exchange
 from modelloop_predictor.answers import Values
 from modelloop_predictor.caching import CachedScoring
 from modelloop_predictor.metrics import RequestTally
@@ -215,12 +216,15 @@ def cached(predictor: Predictor, shared: Shared, clock: Clock) -> CachedScoring:
     return CachedScoring(scoring, tally, most_rows=10, seconds=60, shared=shared, clock=clock)
 
 
+EXCHANGE = Exchange("asked", None, "/predict")
+
+
 async def ask(cache: CachedScoring, version: LoadedVersion, *rows: list[float]) -> list[Values | ProblemError]:
     """One question for each row, all in the same moment."""
     loop = asyncio.get_running_loop()
     outcomes: list[asyncio.Future[Values]] = [loop.create_future() for _ in rows]
     for row, outcome in zip(rows, outcomes, strict=True):
-        cache.ask(_Awaited(version, np.array([row]), outcome), loop)
+        cache.ask(_Awaited(version, np.array([row]), EXCHANGE, outcome), loop)
     return list(await asyncio.gather(*outcomes))
 
 
@@ -230,7 +234,7 @@ def test_a_deadline_that_is_over_is_not_that_of_who_came_later(started: Start) -
     async def story() -> None:
         loop, version = asyncio.get_running_loop(), predictor.serving.version
         assert version is not None
-        early, late = (_Awaited(version, np.array([[1.0, 2.0]]), loop.create_future()) for _ in range(2))
+        early, late = (_Awaited(version, np.array([[1.0, 2.0]]), EXCHANGE, loop.create_future()) for _ in range(2))
         with hanging(predictor):
             version = predictor.serving.version
             assert version is not None
@@ -255,7 +259,7 @@ def test_nobody_joins_a_flight_that_never_began(started: Start) -> None:
             version = predictor.serving.version
             assert version is not None
             first, *others = (
-                _Awaited(version, np.array([[row, 2.0]]), loop.create_future()) for row in (1.0, 2.0, 2.0)
+                _Awaited(version, np.array([[row, 2.0]]), EXCHANGE, loop.create_future()) for row in (1.0, 2.0, 2.0)
             )
             predictor.serving.questions.ask(first, loop)
             kept = []

@@ -46,6 +46,8 @@ class Sums:
 class Asked:
     """A request with a JSON body, read as the hot path reads it; keeps every outcome it hears of."""
 
+    request_id, entity, live = "asked", None, True
+
     def __init__(self, version: LoadedVersion, rows: list[list[float]], *, quickly: bool = True) -> None:
         self.version = version
         self.deadline = 0.0

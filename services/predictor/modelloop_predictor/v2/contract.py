@@ -24,6 +24,7 @@ from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import check_entity, shown
 from modelloop_predictor.problems import INVALID, ProblemError
+from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.rows import MATRIX, TensorReader, is_matrix
 from modelloop_predictor.v2.tensors import TEXT, Tensor
 
@@ -75,7 +76,14 @@ class Inference:
 class Contract:
     """One version's tensors, under the names by which callers ask for it."""
 
-    def __init__(self, signature: Signature, model_name: str, version_name: str, entity_key: str) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        model_name: str,
+        version_name: str,
+        entity_key: str,
+        unseen: UnseenLevels = NOT_NOTED,
+    ) -> None:
         self.model_name = model_name
         self.version_name = version_name
         self.inputs = inputs_of(signature)
@@ -87,7 +95,7 @@ class Contract:
             binary: tuple(Wanted(name, binary) for name in self._output_names) for binary in (False, True)
         }
         self._entity_key = entity_key
-        self._reader = TensorReader(signature)
+        self._reader = TensorReader(signature, unseen)
 
     def rows(self, tensors: Sequence[Tensor]) -> Float64s:
         """float64 [rows, features] of tensors that fit the signature; raises 422."""

@@ -147,8 +147,9 @@ class GrpcServer:
         model.check_known(serving, request.model_name, request.model_version)
         loaded = serving.live_version()
         exchange.request_id = known_id(request.id) or exchange.request_id
-        inference = messages.read(request, loaded.contract)
-        exchange.count = len(inference.rows)
+        with loaded.unseen.heard(exchange.live):
+            inference = messages.read(request, loaded.contract)
+        exchange.count, exchange.entity = len(inference.rows), inference.entity
         scores = await model.score(serving, loaded, inference.rows, exchange)
         return messages.write(scores, inference, loaded.contract, exchange.request_id)
 
@@ -207,8 +208,8 @@ class GrpcServer:
 def _exchange(context: Context) -> Exchange:
     given = context.invocation_metadata() or ()
     headers = [(key.encode(), value.encode() if isinstance(value, str) else value) for key, value in given]
-    request_id, trace = identity(headers)
-    return Exchange(request_id or new_request_id(), trace, f"/{SERVICE}/ModelInfer")
+    asker = identity(headers)
+    return Exchange(asker.request_id or new_request_id(), asker.trace, f"/{SERVICE}/ModelInfer", live=not asker.forced)
 
 
 def _parsed(kind: type[Message], data: bytes) -> Any:

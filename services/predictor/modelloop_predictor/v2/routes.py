@@ -87,8 +87,9 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
         check_infer_type(headers.get("content-type"), headers.get("content-encoding"), length)
         parsed = loaded.rest.parse(await _body(request, serving), length)
         exchange.request_id = known_id(parsed.request.id) or exchange.request_id
-        inference = loaded.rest.read(parsed)
-        exchange.count = len(inference.rows)
+        with loaded.unseen.heard(exchange.live):
+            inference = loaded.rest.read(parsed)
+        exchange.count, exchange.entity = len(inference.rows), inference.entity
         scores = await model.score(serving, loaded, inference.rows, exchange)
         body, described = loaded.rest.write(scores, inference, exchange.request_id)
         return Response(body, headers=dict(described))

@@ -17,6 +17,7 @@ from modelloop_core.inference import UNSEEN, Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import shown
 from modelloop_predictor.problems import INVALID, ProblemError
+from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.tensors import FLAG, TEXT, Tensor, refused
 from modelloop_predictor.validation import MOST_ERRORS, RowReader
 
@@ -29,9 +30,9 @@ Place = Callable[[int, int], str]
 
 
 class TensorReader:
-    """Reads tensors of one signature."""
+    """Reads tensors of one signature; the names of levels that it has not are noted in `unseen`."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, unseen: UnseenLevels = NOT_NOTED) -> None:
         self._features = signature.inputs
         self._names = signature.feature_names
         self._known = frozenset(self._names)
@@ -44,7 +45,7 @@ class TensorReader:
         self._nullable = np.array([feature.nullable for feature in self._features])
         self._any_nullable = bool(self._nullable.any())
         self._whole = np.array([position for position, feature in enumerate(self._features) if _is_whole(feature)], int)
-        self._values = RowReader(signature)
+        self._values = RowReader(signature, unseen)
 
     def read(self, tensors: Sequence[Tensor]) -> Float64s:
         """float64 [rows, features]; raises 422 naming the tensor, or up to 100 of its elements."""

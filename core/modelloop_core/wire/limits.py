@@ -1,0 +1,13 @@
+"""Bounds that both sides of `POST /v1/profiles` keep; apart, as a predictor needs them at every start."""
+
+from __future__ import annotations
+
+LATENCY_BOUNDS = (
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0,
+    1.5, 2.0, 3.0, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds in seconds of the latency buckets; one more bucket holds what took longer."""
+
+MOST_PREDICTIONS = 20_000
+MOST_UNSEEN = 50
+MOST_BODY_BYTES = 16 << 20

@@ -1,0 +1,115 @@
+"""Chooses which live requests are logged, by a hash of their id, and keeps their predictions until they are posted."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from modelloop_core.capture import Capture
+from modelloop_core.feature_schema import MulticlassOutput, Output
+from modelloop_core.inference import Float64s
+from modelloop_core.wire.limits import MOST_PREDICTIONS
+from modelloop_predictor.answers import Values
+from modelloop_predictor.telemetry.audience import Asker
+
+
+class Logged(NamedTuple):
+    """One request that was chosen; `rows` only where its features were, `answers` only where its predictions were."""
+
+    request_id: str
+    entity: str | None
+    at: float
+    answers: Values | None
+    rows: Float64s | None
+
+
+def share_of(request_id: str) -> float:
+    """Where in [0, 1) a request's id lies: those below 0.1 are a tenth of all, and among those below 0.5."""
+    return crc32(request_id.encode()) / 2**32
+
+
+class Chooser:
+    """Chooses requests on the event loop; at most so many rows a second, so that it costs the same at any load.
+
+    `dropped` are the rows that came when a second's room was taken.
+    """
+
+    def __init__(self, capture: Capture, clock: Callable[[], float] = time.time, *, entities: bool = True) -> None:
+        self._capture = capture
+        self._larger = max(capture.predictions, capture.features)
+        self._clock = clock
+        self._entities = entities
+        self._second = 0
+        self._left = 0
+        # Bounded by the rows a second, as long as the thread takes them; where it does not, the oldest go.
+        self._chosen: deque[Logged] = deque(maxlen=MOST_PREDICTIONS)
+        self.dropped = 0
+
+    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Sequence[Values]) -> None:
+        """As an Audience: keep what is chosen of the requests, count what there is no room for."""
+        at = self._clock()
+        if int(at) != self._second:
+            self._second, self._left = int(at), self._capture.max_rows_per_second
+        if self._left <= 0:
+            self.dropped += len(rows)
+            return
+        start = 0
+        for asker, values in zip(askers, answers, strict=True):
+            share = share_of(asker.request_id)
+            if share < self._larger:
+                self._choose(asker, share, at, values, rows[start : start + len(values)])
+            start += len(values)
+
+    def take(self) -> list[Logged]:
+        """What was chosen since the last time."""
+        found = []
+        while self._chosen:
+            found.append(self._chosen.popleft())
+        return found
+
+    def _choose(self, asker: Asker, share: float, at: float, values: Values, rows: Float64s) -> None:
+        if len(values) > self._left:
+            self.dropped += len(values)
+            return
+        self._left -= len(values)
+        self._chosen.append(
+            Logged(
+                request_id=asker.request_id,
+                entity=asker.entity if self._entities else None,
+                at=at,
+                answers=values if share < self._capture.predictions else None,
+                rows=rows if share < self._capture.features else None,
+            )
+        )
+
+
+class PredictionLog:
+    """Predictions for the monitor, which joins labels to them; what is too much for one post is dropped and counted."""
+
+    def __init__(self, output: Output) -> None:
+        self._classes = output.classes if isinstance(output, MulticlassOutput) else None
+        self._waiting: list[dict[str, Any]] = []
+        self.dropped = self.posted = 0
+
+    def add(self, logged: Sequence[Logged]) -> None:
+        """Keep those whose predictions were chosen."""
+        for one in logged:
+            for row, answer in enumerate(one.answers or ()):
+                if len(self._waiting) >= MOST_PREDICTIONS:
+                    self.dropped += 1
+                    continue
+                found = {"request_id": one.request_id, "row": row, "at": one.at, "prediction": self.value(answer)}
+                self._waiting.append(found if one.entity is None else {**found, "entity": one.entity})
+
+    def value(self, answer: Any) -> Any:
+        """What was answered: a number, a class, or several numbers."""
+        return answer if self._classes is None else self._classes[answer.index(max(answer))]
+
+    def take(self) -> list[dict[str, Any]]:
+        """LoggedPredictions since the last time."""
+        waiting, self._waiting = self._waiting, []
+        self.posted += len(waiting)
+        return waiting
