@@ -9,6 +9,7 @@ import numpy as np
 from modelloop_core.drift.bins import level_bins, numeric_bins
 from modelloop_core.drift.profile import ColumnProfile, Profile, cast, count_column
 from modelloop_core.drift.reference import ColumnReference, Reference, column_reference
+from modelloop_core.feature_schema import BinaryOutput
 
 Values = np.ndarray
 
@@ -41,4 +42,4 @@ def model(columns: Mapping[str, tuple[ColumnReference, Values]]) -> tuple[Refere
     features = {name: column for name, (column, _) in columns.items()}
     profile = Profile({name: counted(column, values) for name, (column, values) in columns.items()})
     rows = max(column.profile.rows for column in features.values())
-    return Reference(rows=max(rows, 1), features=features, outputs={}), profile
+    return Reference(rows=max(rows, 1), output=BinaryOutput(), features=features, outputs={}), profile

@@ -64,12 +64,16 @@ class ColumnReference(BaseModel):
 
 
 class Reference(BaseModel):
-    """The columns of one version by name, features and outputs apart, as `rows` rows had them."""
+    """The columns of one version by name, features and outputs apart, as `rows` rows had them.
+
+    `output` says what its answers mean, without which no label could be compared with one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: int = Field(default=1, ge=1, le=1)
     rows: int = Field(ge=1)
+    output: Output
     features: dict[str, ColumnReference] = Field(max_length=4096)
     outputs: dict[str, ColumnReference] = Field(max_length=1000)
 
@@ -115,7 +119,7 @@ def build_reference(
     for name, values in output_values(signature.output, answers):
         bins = _output_bins(signature.output, values, None if earlier is None else earlier.outputs.get(name))
         outputs[name] = column_reference(bins, "float64", values, effects.get(name, 1.0))
-    return Reference(rows=len(rows), features=features, outputs=outputs)
+    return Reference(rows=len(rows), output=signature.output, features=features, outputs=outputs)
 
 
 def column_reference(bins: Bins, dtype: str, values: Float64s, design_effect: float = 1.0) -> ColumnReference:

@@ -114,22 +114,89 @@ class Interval(_Report):
     confidence: float = 0.95
 
 
+class BusinessReport(_Report):
+    """What followed the predictions of one version in one window, by one event's name.
+
+    `rate` is the share of `requests` with an event that is not 0; `mean` is the sum of values for each request, `total`
+    that of all. Either the rate is told, or mean and total.
+    """
+
+    kind: Literal["rate", "sum"]
+    requests: int
+    events: int
+    rate: Interval | None = None
+    mean: Interval | None = None
+    total: Interval | None = None
+
+
 class QualityReport(_Report):
-    """One version's quality in one window: `metrics` by name from labels, `estimated` by name without them."""
+    """One version's quality in one window: `metrics` by name from labels, `estimated` by name without them.
+
+    `predictions` are those logged, `labelled` those with labels by now; `left_out` of them had a label that is none of
+    the model's. `estimate_note` says what an estimate assumes, or why there is none.
+    """
 
     version: str
     window: Window
     predictions: int
     labelled: int
+    left_out: int = 0
+    share_labelled: Interval | None = None
     metrics: dict[str, Interval] = Field(default_factory=dict)
     estimated: dict[str, Interval] = Field(default_factory=dict)
+    estimate_note: str = ""
+    business: dict[str, BusinessReport] = Field(default_factory=dict)
     message: str = ""
 
 
+class ErrorChange(_Report):
+    """From `since` on errors were `after` on average where they had been `before`: concept drift, found by ADWIN."""
+
+    since: AwareDatetime
+    before: float
+    after: float
+
+
+class VersionFeedback(_Report):
+    """How labels come for one version, and whether its errors began to grow; seconds from prediction to label."""
+
+    version: str
+    labelled: int
+    latency_median: float | None = None
+    latency_p90: float | None = None
+    worsened: ErrorChange | None = None
+
+
+class DataQuality(_Report):
+    """What one version was asked in one window; each share with its interval.
+
+    `invalid` are requests refused for their values: of a wrong type, out of their domain, missing, unknown. `nulls` and
+    `unseen` (levels that the reference has not) are by feature, those with any. `duplicates` are logged predictions
+    whose request id had come before.
+    """
+
+    version: str
+    window: Window
+    rows: int
+    requests: int
+    invalid: Interval
+    duplicates: Interval
+    nulls: dict[str, Interval] = Field(default_factory=dict)
+    unseen: dict[str, Interval] = Field(default_factory=dict)
+    unseen_levels: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
 class ModelQuality(_Report):
-    """`GET /v1/models/{namespace}/{name}/quality`: versions and windows, newest last."""
+    """`GET /v1/models/{namespace}/{name}/quality`: versions and windows, newest last.
+
+    `silent_seconds` is how long ago a predictor of the model last posted, null when none ever did.
+    """
 
     namespace: str
     name: str
     reports: tuple[QualityReport, ...] = ()
+    feedback: tuple[VersionFeedback, ...] = ()
+    data: tuple[DataQuality, ...] = ()
+    waiting: int = 0
+    silent_seconds: float | None = None
     generated: AwareDatetime
