@@ -61,6 +61,7 @@ class ColumnReport(_Report):
     chi2_pvalue: float | None = None
     adjusted_pvalue: float | None = None
     severity: float | None = None
+    psi_previous: float | None = None
     unseen_levels: tuple[str, ...] = ()
     consecutive: int = 0
     note: str = ""

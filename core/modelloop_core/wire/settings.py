@@ -21,7 +21,7 @@ MOST_FEATURES = 512
 MOST_BUSINESS = 16
 
 Role = Literal["key", "watch", "ignore"]
-"""`key` features count for an incident and a retraining, `watch` are reported, `ignore` only counted."""
+"""What `key` features do may start a retraining; they and `watch` ones open incidents, `ignore` are only counted."""
 
 Method = Literal["psi", "js", "ks"]
 """The distance by which a feature is judged; each has its own null quantile."""

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from modelloop_monitor.answers import add_problem_handlers
 from modelloop_monitor.monitor import Monitor
 from modelloop_monitor.openapi import Documented
+from modelloop_monitor.pages.model_settings import add_model_settings
 from modelloop_monitor.pages.posting import add_posting
 from modelloop_monitor.pages.probes import add_probes
 
@@ -18,6 +19,7 @@ def create_app(monitor: Monitor) -> FastAPI:
     app = Documented(title="ModelLoop monitor", description=_ABOUT, docs_url=None, redoc_url=None)
     router = APIRouter()
     add_posting(router, monitor)
+    add_model_settings(router, monitor)
     add_probes(router, monitor)
     app.include_router(router)
     add_problem_handlers(app)

@@ -72,10 +72,10 @@ class Folder:
     def _some(self, now: float) -> int:
         with self._store.reading() as connection:
             waiting = [_parsed(*row) for row in inbox.oldest(connection, _MOST_POSTS)]
-            settings = models.settings(connection, {item.model for item in waiting})
+            widths = models.window_seconds(connection, {item.model for item in waiting})
         if not waiting:
             return 0
-        folded = fold_posts(waiting, {model: chosen.window_seconds for model, chosen in settings.items()})
+        folded = fold_posts(waiting, widths)
         with self._store.writing() as connection:
             # First: another process may have been faster.
             inbox.remove(connection, [item.id for item in waiting])

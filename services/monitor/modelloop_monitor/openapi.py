@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from modelloop_core.wire.profiles import ProfilePost
 from modelloop_core.wire.settings import ModelSettings
+from modelloop_core.wire.watching import SilencePost
 
-BODIES: tuple[type[BaseModel], ...] = (ProfilePost, ModelSettings)
+BODIES: tuple[type[BaseModel], ...] = (ProfilePost, ModelSettings, SilencePost)
 _PLACE = "#/components/schemas/{model}"
 
 

@@ -68,8 +68,6 @@ def _config(monitor: Monitor) -> uvicorn.Config:
         create_app(monitor),
         host=settings.host,
         port=settings.port,
-        loop="uvloop",
-        http="httptools",
         ws="none",
         lifespan="off",
         log_config=None,

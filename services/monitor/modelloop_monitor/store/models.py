@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, literal, select, tuple_
 
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_monitor.store.schema import MODELS
@@ -20,10 +21,30 @@ def heard(connection: Connection, times: Mapping[Model, float]) -> None:
     upsert(connection, MODELS, rows)
 
 
-def names(connection: Connection) -> list[Model]:
-    """All of them."""
-    query = select(MODELS.c.namespace, MODELS.c.name).order_by(MODELS.c.namespace, MODELS.c.name)
-    return [(row.namespace, row.name) for row in connection.execute(query)]
+class Known(NamedTuple):
+    """One model: when it was last heard of, and when its settings were last put."""
+
+    model: Model
+    last_post: float | None
+    settings_at: float | None
+
+
+def all_of(connection: Connection) -> list[Known]:
+    """Every model, by namespace and name."""
+    query = select(*_KEY, MODELS.c.last_post, MODELS.c.settings_at).order_by(*_KEY)
+    return [Known((row.namespace, row.name), row.last_post, row.settings_at) for row in connection.execute(query)]
+
+
+def find(connection: Connection, model: Model) -> Known | None:
+    """What is known of one, if anything is."""
+    query = select(MODELS.c.last_post, MODELS.c.settings_at).where(tuple_(*_KEY) == tuple_(*map(literal, model)))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Known(model, row.last_post, row.settings_at)
+
+
+def window_seconds(connection: Connection, wanted: Collection[Model]) -> dict[Model, int]:
+    """How long the windows of each are."""
+    return {model: chosen.window_seconds for model, chosen in settings(connection, wanted).items()}
 
 
 def settings(connection: Connection, wanted: Collection[Model]) -> dict[Model, ModelSettings]:

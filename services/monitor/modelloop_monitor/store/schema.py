@@ -121,7 +121,7 @@ REPORTS = Table(
     *_model(),
     Column("reference", String(64), primary_key=True),
     Column("since", BigInteger, primary_key=True),
-    Column("until", BigInteger, nullable=False),
+    Column("until", BigInteger, primary_key=True),
     Column("version", String(253), nullable=False),
     Column("verdict", String(32), nullable=False),
     Column("rows", BigInteger, nullable=False),
@@ -130,6 +130,7 @@ REPORTS = Table(
     comment="What was said of a window; `document` is deflated JSON.",
 )
 Index("reports_until", REPORTS.c.until)
+Index("reports_generated", REPORTS.c.generated)
 
 INCIDENTS = Table(
     "incidents",
@@ -141,7 +142,16 @@ INCIDENTS = Table(
     Column("closed", Double),
     Column("level", String(32), nullable=False),
     Column("document", Text, nullable=False),
-    comment="Stretches of drift, of silence or of bad quality.",
+    comment="Stretches of drift, of silence or of bad quality; `document` is JSON.",
+)
+Index(
+    "incidents_open",
+    INCIDENTS.c.namespace,
+    INCIDENTS.c.name,
+    INCIDENTS.c.cause,
+    unique=True,
+    sqlite_where=INCIDENTS.c.closed.is_(None),
+    postgresql_where=INCIDENTS.c.closed.is_(None),
 )
 Index("incidents_model", INCIDENTS.c.namespace, INCIDENTS.c.name, INCIDENTS.c.opened)
 
@@ -162,6 +172,7 @@ OUTBOX = Table(
     METADATA,
     Column("id", String(160), primary_key=True),
     *_owned(),
+    Column("incident", String(64), nullable=False),
     Column("target", String(32), nullable=False),
     Column("created", Double, nullable=False),
     Column("payload", Text, nullable=False),
@@ -171,4 +182,5 @@ OUTBOX = Table(
     Column("outcome", Text, nullable=False),
     comment="Notifications: one row for each change of an incident and each target, so that none is sent twice.",
 )
+Index("outbox_incident", OUTBOX.c.incident, OUTBOX.c.target)
 Index("outbox_due", OUTBOX.c.ended, OUTBOX.c.due)

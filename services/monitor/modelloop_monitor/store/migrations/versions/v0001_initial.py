@@ -32,9 +32,17 @@ def upgrade() -> None:
         sa.Column("level", sa.String(length=32), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        comment="Stretches of drift, of silence or of bad quality.",
+        comment="Stretches of drift, of silence or of bad quality; `document` is JSON.",
     )
     op.create_index("incidents_model", "incidents", ["namespace", "name", "opened"], unique=False)
+    op.create_index(
+        "incidents_open",
+        "incidents",
+        ["namespace", "name", "cause"],
+        unique=True,
+        sqlite_where=sa.text("closed IS NULL"),
+        postgresql_where=sa.text("closed IS NULL"),
+    )
     op.create_table(
         "models",
         sa.Column("namespace", sa.String(length=253), nullable=False),
@@ -50,6 +58,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=160), nullable=False),
         sa.Column("namespace", sa.String(length=253), nullable=False),
         sa.Column("name", sa.String(length=253), nullable=False),
+        sa.Column("incident", sa.String(length=64), nullable=False),
         sa.Column("target", sa.String(length=32), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
@@ -61,6 +70,7 @@ def upgrade() -> None:
         comment="Notifications: one row for each change of an incident and each target, so that none is sent twice.",
     )
     op.create_index("outbox_due", "outbox", ["ended", "due"], unique=False)
+    op.create_index("outbox_incident", "outbox", ["incident", "target"], unique=False)
     op.create_table(
         "predictions",
         sa.Column("namespace", sa.String(length=253), nullable=False),
@@ -96,9 +106,10 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("document", sa.LargeBinary(), nullable=False),
         sa.Column("generated", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("namespace", "name", "reference", "since"),
+        sa.PrimaryKeyConstraint("namespace", "name", "reference", "since", "until"),
         comment="What was said of a window; `document` is deflated JSON.",
     )
+    op.create_index("reports_generated", "reports", ["generated"], unique=False)
     op.create_index("reports_until", "reports", ["until"], unique=False)
     op.create_table(
         "silences",
