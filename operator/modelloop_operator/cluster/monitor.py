@@ -11,7 +11,9 @@ from modelloop_core.wire.reports import MODELS_PATH, DriftReport
 from modelloop_core.wire.settings import ModelSettings, settings_path
 from modelloop_operator.decide.observation import AWAY, REFUSED
 
-_REQUEST_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
+"""Longest that one request may take."""
+
 _LARGEST_REPORT_BYTES = 8 << 20
 _AWAY = frozenset({429, 502, 503, 504})
 
@@ -73,14 +75,14 @@ class HttpMonitor:
         """The answer's content, None for 404 to a GET."""
         asked = f"{verb} {self._url}{path}"
         headers = {**self._headers, **({"Content-Type": "application/json"} if body else {})}
-        timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         try:
             async with self._session.request(
                 verb, self._url + path, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as answer:
                 content = await _bounded(answer, asked)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            why = f"no answer within {_REQUEST_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)
+            why = f"no answer within {REQUEST_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)
             raise MonitorAway(f"the monitor at {self._url} cannot be reached: {why}") from error
         return _judged(answer.status, content, asked, may_lack=verb == "GET")
 

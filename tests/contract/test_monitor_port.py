@@ -1,0 +1,109 @@
+"""The operator's monitor port over real HTTP: what is read, what is refused, and what counts as being away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from fakes.monitor import a_report
+from modelloop_core.wire.reports import Level
+from modelloop_core.wire.settings import ModelSettings
+from modelloop_operator.cluster import monitor as port
+from modelloop_operator.cluster.monitor import HttpMonitor, MonitorAway, MonitorRefused
+from support.report_stub import ReportStub, run_report_stub
+from support.s3_server import free_port
+
+Ask = Callable[[HttpMonitor], Awaitable[Any]]
+
+
+def ask(url: str, act: Ask, token: str = "") -> Any:
+    """What the operator is told by the monitor at `url`."""
+
+    async def main() -> Any:
+        async with aiohttp.ClientSession() as session:
+            return await act(HttpMonitor(session, url, token))
+
+    return asyncio.run(main())
+
+
+async def drift(monitor: HttpMonitor) -> Any:
+    return await monitor.drift("shop", "churn")
+
+
+async def put(monitor: HttpMonitor) -> None:
+    await monitor.put_settings("shop", "churn", ModelSettings(window_seconds=600))
+
+
+def test_settings_arrive_and_the_report_comes_back() -> None:
+    with run_report_stub(token="secret") as stub:
+        stub.report(a_report(Level.MODERATE))
+        ask(stub.url + "/", put, "secret")
+        assert stub.settings == {"/v1/models/shop/churn/settings": ModelSettings(window_seconds=600)}
+        assert ask(stub.url, drift, "secret") == a_report(Level.MODERATE)
+
+
+def test_a_model_without_a_report_has_none() -> None:
+    with run_report_stub() as stub:
+        assert ask(stub.url, drift) is None
+
+
+def test_a_report_of_a_newer_monitor_is_read() -> None:
+    with run_report_stub() as stub:
+        stub.report(a_report())
+        (path,) = stub.reports
+        stub.reports[path] = stub.reports[path].replace(b"{", b'{"later": [1], ', 1)
+        assert ask(stub.url, drift) == a_report()
+
+
+REFUSALS = [
+    pytest.param(lambda stub: setattr(stub, "status", 403), "answered 403", id="forbidden"),
+    pytest.param(lambda stub: setattr(stub, "status", 500), "answered 500", id="an error of its own"),
+    pytest.param(lambda stub: setattr(stub, "status", 302), "answered 302", id="a redirect, which is not followed"),
+    pytest.param(lambda stub: setattr(stub, "token", "other"), "answered 401", id="the wrong token"),
+    pytest.param(
+        lambda stub: stub.reports.update({"/v1/models/shop/churn/drift": b"{"}), "no drift report", id="half a report"
+    ),
+    pytest.param(
+        lambda stub: stub.reports.update({"/v1/models/shop/churn/drift": b'{"verdict": "awful"}'}),
+        "no drift report",
+        id="another report",
+    ),
+    pytest.param(
+        lambda stub: stub.reports.update({"/v1/models/shop/churn/drift": b"x" * (9 << 20)}),
+        "more than 8388608 bytes",
+        id="a report without an end",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "told"), REFUSALS)
+def test_an_answer_that_is_no_report_concerns_this_model(spoil: Callable[[ReportStub], None], told: str) -> None:
+    with run_report_stub() as stub:
+        spoil(stub)
+        with pytest.raises(MonitorRefused, match=told):
+            ask(stub.url, drift, "secret")
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_answer_that_says_later_is_absence(status: int) -> None:
+    with run_report_stub() as stub:
+        stub.status = status
+        with pytest.raises(MonitorAway, match=f"answered {status}"):
+            ask(stub.url, put)
+
+
+def test_nobody_there_is_absence() -> None:
+    with pytest.raises(MonitorAway, match="cannot be reached"):
+        ask(f"http://127.0.0.1:{free_port()}", drift)
+
+
+def test_silence_is_absence_after_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(port, "REQUEST_SECONDS", 0.2)
+    with run_report_stub() as stub:
+        stub.hang = True
+        with pytest.raises(MonitorAway, match=r"no answer within 0\.2 s"):
+            ask(stub.url, drift)
