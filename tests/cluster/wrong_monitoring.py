@@ -19,8 +19,8 @@ REFUSED_OF_MONITORING = [
         wrong_monitoring("window", text, ".window", told, id=f"a window of {text}")
         for text, told in (
             ("7h", "divide a day"),
-            ("30s", "from 1m to 24h"),
-            ("48h", "from 1m to 24h"),
+            ("5s", "from 10s to 24h"),
+            ("48h", "from 10s to 24h"),
             ("1d", "must be in s, m or h"),
             ("90m30s", "divide a day"),
             ("hour", "should match"),

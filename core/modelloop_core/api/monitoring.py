@@ -20,9 +20,9 @@ from modelloop_core.wire.settings import (
 )
 
 DAY_SECONDS = 86_400
-SHORTEST_WINDOW_SECONDS = 60
+SHORTEST_WINDOW_SECONDS = 10
 _WHOLE_SECONDS = "^([0-9]{1,5}(s|m|h))+$"
-_WINDOW = "window must be in s, m or h, from 1m to 24h, and divide a day: 1m, 5m, 1h, 6h, 24h"
+_WINDOW = "window must be in s, m or h, from 10s to 24h, and divide a day: 30s, 5m, 1h, 6h, 24h"
 _BANDS = "drift.moderate must be below drift.significant"
 _FEATURE_BANDS = "a feature's significant must be above drift.moderate"
 _ASCENDING = ", ".join(f"'{metric}'" for metric in sorted(HIGHER_IS_BETTER))
@@ -162,7 +162,7 @@ class Monitoring(APIObject):
         description="Length of the windows that are judged, from UTC midnight on.",
         json_schema_extra=rules(
             (
-                f"self.matches('{_WHOLE_SECONDS}') && duration(self) >= duration('1m') "
+                f"self.matches('{_WHOLE_SECONDS}') && duration(self) >= duration('10s') "
                 f"&& duration(self) <= duration('24h') && {DAY_SECONDS} % duration(self).getSeconds() == 0",
                 _WINDOW,
             )

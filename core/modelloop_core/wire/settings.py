@@ -114,7 +114,7 @@ class ModelSettings(_Wire):
 
     schema_version: int = Field(default=1, ge=1, le=1)
     task: Task | None = None
-    window_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
+    window_seconds: Annotated[int, Field(ge=10, le=86_400)] = 3600
     retention_seconds: float = Field(default=30 * 86_400.0, gt=0)
     drift: DriftSettings = DriftSettings()
     quality: QualitySettings | None = None
