@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from modelloop_core.drift.bins import Float64s, NumericBins
-from modelloop_core.drift.profile import ColumnProfile, Profile, count_column, count_sorted
+from modelloop_core.drift.bins import Float64s, LevelBins, NumericBins
+from modelloop_core.drift.block_counts import Block, LevelBlock, NumericBlock
+from modelloop_core.drift.profile import ColumnProfile, Profile
 from modelloop_core.drift.reference import ColumnReference, Reference, output_names, output_values
 from modelloop_core.feature_schema import Signature
 
@@ -26,66 +26,65 @@ class ProfileCounter:
     def __init__(self, signature: Signature, reference: Reference) -> None:
         _check("features", signature.feature_names, tuple(reference.features))
         _check("outputs", output_names(signature.output), tuple(reference.outputs))
-        self._reference = reference
         self._output = signature.output
-        columns = list(enumerate(reference.features.items()))
-        numeric = [_Sorted(place, name, column) for place, (name, column) in columns if column.bins.kind == "numeric"]
-        self._sorted = [
-            _Group([column for column in numeric if column.dtype == dtype], dtype) for dtype in (np.float32, np.float64)
-        ]
-        self._levels = [(place, name, column) for place, (name, column) in columns if column.bins.kind != "numeric"]
-        self._total = reference.empty_profile
+        self._features = _Table(reference.features)
+        self._outputs = _Table(reference.outputs)
 
     def count(self, rows: Float64s, answers: Float64s) -> None:
         """Count rows [n, features] (levels as codes, null NaN) and their answers [n] or [n, values]."""
         for start in range(0, len(rows), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            features = dict(self._features(rows[block]))
-            self._total += Profile(features, dict(self._outputs(answers[block])))
+            self._features.count(rows[block])
+            values = [column for _, column in output_values(self._output, answers[block])]
+            self._outputs.count(np.stack(values, axis=1))
 
     def take(self) -> Profile:
         """What was counted since the last time."""
-        total, self._total = self._total, self._reference.empty_profile
-        return total
+        return Profile(self._features.take(), self._outputs.take())
 
-    def _features(self, rows: Float64s) -> Iterator[tuple[str, ColumnProfile]]:
-        for group in self._sorted:
-            yield from group.count(rows)
-        for place, name, column in self._levels:
-            yield name, count_column(column.bins, column.dtype, rows[:, place])
-
-    def _outputs(self, answers: Float64s) -> Iterator[tuple[str, ColumnProfile]]:
-        for name, values in output_values(self._output, answers):
-            column = self._reference.outputs[name]
-            yield name, count_column(column.bins, column.dtype, values)
+    @property
+    def nbytes(self) -> int:
+        """How much memory the counts take, with what counting them needs."""
+        return self._features.nbytes + self._outputs.nbytes
 
 
-class _Sorted:
-    """A numeric column: its edges in the precision in which its values are compared."""
+class _Table:
+    """Columns that are counted together, in groups that numpy takes whole."""
 
-    def __init__(self, place: int, name: str, column: ColumnReference) -> None:
-        assert isinstance(column.bins, NumericBins)  # noqa: S101 the caller has chosen by kind
-        self.place = place
-        self.name = name
-        self.dtype: type[np.floating] = np.float32 if column.dtype == "float32" else np.float64
-        self.edges: Any = np.array(column.bins.edges, dtype=self.dtype)
+    def __init__(self, columns: Mapping[str, ColumnReference]) -> None:
+        self._names = tuple(columns)
+        self._groups = tuple(_groups(list(columns.values())))
+
+    def count(self, rows: Float64s) -> None:
+        for places, group in self._groups:
+            group.count(rows.T[places])
+
+    def take(self) -> dict[str, ColumnProfile]:
+        taken = {
+            self._names[place]: profile
+            for places, group in self._groups
+            for place, profile in zip(places, group.take(), strict=True)
+        }
+        return {name: taken[name] for name in self._names}
+
+    @property
+    def nbytes(self) -> int:
+        return sum(group.nbytes for _, group in self._groups)
 
 
-class _Group:
-    """Numeric columns of one precision, cast, turned and sorted together."""
-
-    def __init__(self, columns: Sequence[_Sorted], dtype: type[np.floating]) -> None:
-        self._columns = columns
-        self._places = [column.place for column in columns]
-        self._dtype = dtype
-
-    def count(self, rows: Float64s) -> Iterator[tuple[str, ColumnProfile]]:
-        if not self._columns:
-            return
-        values: Any = np.ascontiguousarray(rows[:, self._places].T, dtype=self._dtype)
-        values.sort(axis=1)
-        for column, ordered in zip(self._columns, values, strict=True):
-            yield column.name, count_sorted(column.edges, ordered)
+def _groups(columns: Sequence[ColumnReference]) -> Iterator[tuple[list[int], Block]]:
+    numeric: dict[type[np.floating], dict[int, NumericBins]] = {np.float32: {}, np.float64: {}}
+    levels: dict[int, LevelBins] = {}
+    for place, column in enumerate(columns):
+        if isinstance(column.bins, LevelBins):
+            levels[place] = column.bins
+        else:
+            numeric[np.float32 if column.dtype == "float32" else np.float64][place] = column.bins
+    for dtype, bins in numeric.items():
+        if bins:
+            yield list(bins), NumericBlock(list(bins.values()), dtype)
+    if levels:
+        yield list(levels), LevelBlock(list(levels.values()))
 
 
 def _check(what: str, wanted: Sequence[str], found: Sequence[str]) -> None:

@@ -105,6 +105,38 @@ def test_each_value_is_counted_where_its_interval_says(values: list[float], edge
     assert counted.null == sum(np.isnan(value) for value in values)
 
 
+@given(values=st.lists(_VALUES, min_size=1, max_size=60), codes=st.lists(st.integers(-3, 9), min_size=60, max_size=60))
+def test_a_block_is_counted_as_each_of_its_columns(values: list[float], codes: list[int]) -> None:
+    level = np.where(np.array(codes) == 9, np.nan, codes)[: len(values)]
+    rows = np.stack([values, values, values, level], axis=1).astype(np.float64)
+    reference = build_reference(_signature(), *_table(3000, seed=1))
+    counter = ProfileCounter(_signature(), reference)
+    counter.count(rows, np.zeros(len(rows)))
+    for (name, counted), column, held in zip(
+        counter.take().features.items(), reference.features.values(), rows.T, strict=True
+    ):
+        assert name in reference.features
+        with np.errstate(over="ignore"):
+            _same_column(counted, count_column(column.bins, column.dtype, held))
+
+
+def test_sums_beyond_float64_can_still_be_written() -> None:
+    bins = numeric_bins(np.array([0.0, 1e308]))
+    twice = count_column(bins, "float64", np.full(5, 1e308)) + count_column(bins, "float64", np.full(5, 1e308))
+    assert np.isfinite(twice.sums).all()
+
+
+def test_the_counts_of_a_version_are_small() -> None:
+    inputs = (
+        *(NumericFeature(name=f"n{number}", dtype="float64") for number in range(20)),
+        *(CategoricalFeature(name=f"c{number}", levels=tuple(map(str, range(20)))) for number in range(5)),
+    )
+    signature = Signature(inputs=inputs, output=BinaryOutput())
+    rows = np.random.default_rng(0).normal(size=(5000, 25))
+    counter = ProfileCounter(signature, build_reference(signature, rows, np.zeros(5000)))
+    assert counter.nbytes < 100_000
+
+
 def test_one_huge_value_does_not_wipe_out_the_sums_of_others() -> None:
     bins = numeric_bins(np.arange(1000.0))
     counted = count_column(bins, "float64", np.concatenate([np.arange(1000.0), [1e300, -1e300]]))
