@@ -1,5 +1,6 @@
 """Who may call: bearer tokens for programs, a proxy's headers for people; namespaces are kept apart.
 
+A person's namespaces are those that the proxy lists, and those that `grants` give to the user and the groups it names.
 The token of one namespace is `<namespace>.<HMAC-SHA256 of it under the monitor's token>`, so that nothing has to be
 stored or handed out: whoever has the whole token can make it (`namespace_token`).
 """
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from modelloop_monitor.problems import FORBIDDEN, UNAUTHORIZED, ProblemError
 
+ALL = "*"
+USER, GROUP = "user:", "group:"
 _BEARER = "bearer "
 
 
@@ -27,17 +30,12 @@ class Caller:
         """Whether the namespace is theirs."""
         return self.namespaces is None or namespace in self.namespaces
 
-    def require_writes(self) -> None:
-        """Raise ProblemError unless they may change anything."""
-        if not self.writes:
-            raise ProblemError(FORBIDDEN, "a signed-in person may read; changes need the monitor's token")
-
     def require(self, namespace: str, *, write: bool = False) -> None:
         """Raise ProblemError unless they may read, or write, there."""
         if not self.may(namespace):
             raise ProblemError(FORBIDDEN, f"namespace {namespace!r} is not yours")
-        if write:
-            self.require_writes()
+        if write and not self.writes:
+            raise ProblemError(FORBIDDEN, "a signed-in person may read; changes need the monitor's token")
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,8 @@ class Access:
     token: str | None = None
     user_header: str = ""
     namespaces_header: str = ""
+    groups_header: str = ""
+    grants: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who calls; raises ProblemError (401)."""
@@ -68,10 +68,18 @@ class Access:
         raise _unauthorized("the one shown is not valid")
 
     def _granted(self, headers: Mapping[str, str]) -> frozenset[str] | None:
-        if not self.namespaces_header:
+        if not self.namespaces_header and not self.grants:
             return None
-        words = headers.get(self.namespaces_header, "").split(",")
-        return frozenset(word.strip() for word in words if word.strip())
+        groups = _listed(headers, self.groups_header)
+        holders = [f"{USER}{headers[self.user_header]}", *(f"{GROUP}{group}" for group in groups)]
+        granted = {namespace for holder in holders for namespace in self.grants.get(holder, ())}
+        granted |= set(_listed(headers, self.namespaces_header))
+        return None if ALL in granted else frozenset(granted)
+
+
+def _listed(headers: Mapping[str, str], name: str) -> list[str]:
+    words = headers.get(name, "").split(",") if name else []
+    return [word.strip() for word in words if word.strip()]
 
 
 def namespace_token(token: str, namespace: str) -> str:

@@ -13,9 +13,6 @@ from modelloop_monitor.checking import Clock, References
 from modelloop_monitor.folding import Folder
 from modelloop_monitor.ingest import Ingest
 from modelloop_monitor.metrics import Metrics
-from modelloop_monitor.outcomes.joining import Joiner
-from modelloop_monitor.outcomes.taking import Taker
-from modelloop_monitor.quality.judge import QualityJudge
 from modelloop_monitor.settings import MonitorSettings
 from modelloop_monitor.store.engine import Store
 
@@ -30,9 +27,6 @@ class Monitor:
     references: References
     ingest: Ingest
     folder: Folder
-    taker: Taker
-    joiner: Joiner
-    quality: QualityJudge
     access: Access
     clock: Clock
     now: Callable[[], float] = time.time
@@ -42,21 +36,19 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time) ->
     """A monitor by its settings; it opens and starts nothing."""
     store = Store(settings.database, max_bytes=settings.database_max_bytes, busy_seconds=settings.busy_seconds)
     metrics = Metrics(CollectorRegistry())
-    references = References(store)
     return Monitor(
         settings=settings,
         store=store,
         metrics=metrics,
-        references=references,
+        references=References(store),
         ingest=Ingest(store, metrics, max_queue=settings.max_queue),
         folder=Folder(store),
-        taker=Taker(store, references),
-        joiner=Joiner(store),
-        quality=QualityJudge(store, references, grace_seconds=settings.grace_seconds),
         access=Access(
             token=None if settings.token is None else settings.token.get_secret_value(),
             user_header=settings.user_header.lower(),
             namespaces_header=settings.namespaces_header.lower(),
+            groups_header=settings.groups_header.lower(),
+            grants=settings.grants,
         ),
         clock=Clock(settings.clock_tolerance_seconds, settings.late_seconds),
         now=now,

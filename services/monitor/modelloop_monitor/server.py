@@ -59,17 +59,7 @@ def _work(monitor: Monitor) -> tuple[Work, ...]:
     def fold() -> None:
         monitor.metrics.folded.inc(monitor.folder.fold(monitor.now()))
 
-    def join() -> None:
-        monitor.joiner.join(monitor.now())
-
-    def judge_quality() -> None:
-        monitor.quality.judge(monitor.now())
-
-    return (
-        Work("fold", fold, settings.fold_seconds),
-        Work("join", join, settings.join_seconds),
-        Work("quality", judge_quality, settings.evaluate_seconds),
-    )
+    return (Work("fold", fold, settings.fold_seconds),)
 
 
 def _config(monitor: Monitor) -> uvicorn.Config:

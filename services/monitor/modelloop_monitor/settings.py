@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "MODELLOOP_MONITOR_"
 DAY = 86_400.0
+
+_Holder = Annotated[str, Field(pattern="^(user|group):.+$")]
 
 
 class SettingsError(ValueError):
@@ -20,7 +24,9 @@ class MonitorSettings(BaseSettings):
     age, `*_days` each. A post that ends up to `clock_tolerance_seconds` from now is taken for one of now; one older
     than `late_seconds` is refused. A window is judged `grace_seconds` after its end, and again when late counts come.
     With a `token` every call needs it (or one derived from it for a single namespace); where a proxy signs people in,
-    `user_header` names them and `namespaces_header` what they may read.
+    `user_header` names them, `groups_header` their groups and `namespaces_header` what they may read; `grants` gives
+    namespaces (`*` for all) to `user:NAME` and `group:NAME`, as JSON. Without token and header the dashboard can be
+    read, and nothing changed, by `anonymous`.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
@@ -35,9 +41,11 @@ class MonitorSettings(BaseSettings):
     token: SecretStr | None = None
     user_header: str = ""
     namespaces_header: str = ""
+    groups_header: str = ""
+    grants: dict[_Holder, tuple[str, ...]] = Field(default_factory=dict)
+    anonymous: Literal["cluster", "loopback", "nobody"] = "cluster"
     max_queue: int = Field(default=1000, ge=1)
     fold_seconds: float = Field(default=5.0, gt=0)
-    join_seconds: float = Field(default=2.0, gt=0)
     evaluate_seconds: float = Field(default=15.0, gt=0)
     grace_seconds: float = Field(default=60.0, ge=0)
     late_seconds: float = Field(default=DAY, gt=0)

@@ -30,7 +30,7 @@ def add(connection: Connection, counted: Mapping[MinuteKey, MinuteCounts]) -> No
     if not counted:
         return
     query = select(*_KEY, TRAFFIC.c.counts).where(tuple_(*_KEY).in_(sorted(counted))).order_by(*_KEY).with_for_update()
-    held = {MinuteKey(*row[:4]): _unpack(row.counts) for row in connection.execute(query)}
+    held = {MinuteKey(*row[:4]): unpack(row.counts) for row in connection.execute(query)}
     totals = {key: held[key] + new if key in held else new for key, new in counted.items()}
     upsert(connection, TRAFFIC, [{**key._asdict(), "counts": _pack(total)} for key, total in totals.items()])
 
@@ -44,12 +44,13 @@ def between(
     if version is not None:
         query = query.where(TRAFFIC.c.version == version)
     for row in connection.execute(query.order_by(TRAFFIC.c.minute, TRAFFIC.c.version)):
-        yield MinuteKey(*row[:4]), _unpack(row.counts)
+        yield MinuteKey(*row[:4]), unpack(row.counts)
 
 
 def _pack(counts: MinuteCounts) -> bytes:
     return zlib.compress(counts.model_dump_json(exclude_defaults=True).encode(), 6)
 
 
-def _unpack(packed: bytes) -> MinuteCounts:
+def unpack(packed: bytes) -> MinuteCounts:
+    """What `_pack` made."""
     return MinuteCounts.model_validate_json(zlib.decompress(packed))

@@ -1,1 +1,0 @@
-"""How good predictions were, window by window and version by version."""
