@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 
+from modelloop_core.drift.counter import ProfileCounter
+from modelloop_core.drift.profile import ColumnProfile
 from modelloop_core.drift.reference import Reference, build_reference, digest_of
 from modelloop_core.feature_schema import Signature
 from modelloop_core.wire.profiles import PROFILES_PATH
 from modelloop_monitor.app import create_app
 from modelloop_monitor.monitor import Monitor, assemble
+from modelloop_monitor.sending import Send, send
 from modelloop_monitor.settings import MonitorSettings
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -72,6 +75,40 @@ def example_post(sequence: int, at: float = NOON, rows: int = 10, **changes: Any
     }
 
 
+def counted_post(sequence: int, at: float, rows: Any, answers: Any, **changes: Any) -> dict[str, Any]:
+    """A post of these rows [n, 2] and their answers [n], counted as a predictor does."""
+    counter = ProfileCounter(SIGNATURE, Reference.model_validate_json(REFERENCE))
+    counter.count(rows, answers)
+    profile = counter.take()
+    parts = {
+        part: {name: _delta(found) for name, found in getattr(profile, part).items()}
+        for part in ("features", "outputs")
+    }
+    return example_post(sequence, at, len(rows), **parts, **changes)
+
+
+def quiet(rows: int = 2000, seed: int = 7) -> tuple[Any, Any]:
+    """Rows and answers as the reference had them."""
+    random = np.random.default_rng(seed)
+    return np.column_stack([random.normal(40, 10, rows), random.integers(0, 2, rows)]), random.uniform(size=rows)
+
+
+def older(rows: int = 2000, seed: int = 7) -> tuple[Any, Any]:
+    """The same with everybody twenty years older."""
+    values, answers = quiet(rows, seed)
+    return values + np.array([20.0, 0.0]), answers
+
+
+def older_and_paying(rows: int = 2000, seed: int = 7) -> tuple[Any, Any]:
+    """The same with everybody on the paid plan, too."""
+    values, answers = older(rows, seed)
+    return np.column_stack([values[:, 0], np.ones(rows)]), answers
+
+
+def _delta(found: ColumnProfile) -> dict[str, Any]:
+    return {"counts": found.counts.tolist(), "sums": found.sums.tolist(), "null": found.null}
+
+
 @dataclass
 class Running:
     """A monitor and a client; its clock is `time`."""
@@ -92,12 +129,26 @@ class Running:
         """Fold what was posted."""
         return self.monitor.folder.fold(self.time[0])
 
+    def work(self, at: float) -> None:
+        """Do all of the monitor's own work, once, at this time."""
+        self.time[0] = at
+        self.fold()
+        self.monitor.evaluator.evaluate(at)
+        self.monitor.notifier.notify(at)
+        self.monitor.gauges.refresh(at)
+
+    def get(self, what: str, **query: Any) -> Any:
+        """A report of the model, as JSON."""
+        answer = self.client.get(f"/v1/models/shop/churn/{what}", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
 
 @contextmanager
-def running(database: str, now: float = NOON, **settings: Any) -> Iterator[Running]:
+def running(database: str, now: float = NOON, send: Send = send, **settings: Any) -> Iterator[Running]:
     """A monitor over this database whose clock stands at `now`; its work is done when the test says so."""
     time = [now]
-    monitor = assemble(MonitorSettings(database=database, **settings), now=lambda: time[0])
+    monitor = assemble(MonitorSettings(database=database, **settings), now=lambda: time[0], send=send)
     monitor.store.open()
     monitor.ingest.start()
     with TestClient(create_app(monitor), raise_server_exceptions=False) as client:

@@ -113,12 +113,16 @@ class Change(StrEnum):
 
 
 class Notification(_Told):
-    """The body of a webhook: what changed, since when, how sure that is, and what to do."""
+    """The body of a webhook: what changed, since when, how sure that is, and what to do.
+
+    `stage` counts how often the incident opened or got worse: 1, then 2 …
+    """
 
     schema_version: int = 1
     id: str
     incident: str
     change: Change
+    stage: int
     cause: Cause
     severity: Severity
     namespace: str

@@ -11,6 +11,7 @@ from modelloop_monitor.openapi import Documented
 from modelloop_monitor.pages.model_settings import add_model_settings
 from modelloop_monitor.pages.posting import add_posting
 from modelloop_monitor.pages.probes import add_probes
+from modelloop_monitor.pages.reports import add_reports
 
 _ABOUT = "Keeps what predictors count, judges it window by window, and tells what has changed."
 
@@ -20,6 +21,7 @@ def create_app(monitor: Monitor) -> FastAPI:
     app = Documented(title="ModelLoop monitor", description=_ABOUT, docs_url=None, redoc_url=None)
     router = APIRouter()
     add_posting(router, monitor)
+    add_reports(router, monitor)
     add_model_settings(router, monitor)
     add_probes(router, monitor)
     app.include_router(router)

@@ -44,9 +44,21 @@ class Metrics:
         self.folded = Counter(
             f"{_PREFIX}_posts_folded_total", "Posts that were added to their windows.", registry=registry
         )
+        self.judged = Counter(f"{_PREFIX}_windows_judged_total", "Windows that were judged.", registry=registry)
         self.clock_ahead = Counter(
             f"{_PREFIX}_posts_ahead_total", "Posts from a clock that is ahead of the monitor's.", registry=registry
         )
+
+        self._notifications = Counter(
+            f"{_PREFIX}_notifications_total",
+            "Attempts to tell somebody of an incident: sent, failed (tried again), given-up, unwanted.",
+            ["outcome"],
+            registry=registry,
+        )
+
+    def notified(self, outcome: str) -> None:
+        """Count one attempt to notify."""
+        self._notifications.labels(outcome).inc()
 
     def posted(self, outcome: str) -> None:
         """Count one post."""

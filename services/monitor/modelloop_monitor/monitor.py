@@ -10,9 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from modelloop_monitor.access import Access
 from modelloop_monitor.checking import Clock, References
+from modelloop_monitor.evaluation import Evaluator, Patience
 from modelloop_monitor.folding import Folder
+from modelloop_monitor.gauges import ModelGauges
 from modelloop_monitor.ingest import Ingest
 from modelloop_monitor.metrics import Metrics
+from modelloop_monitor.notifying import Notifier
+from modelloop_monitor.retention import Pruner
+from modelloop_monitor.sending import Send, send
 from modelloop_monitor.settings import MonitorSettings
 from modelloop_monitor.store.engine import Store
 
@@ -29,18 +34,25 @@ class Monitor:
     folder: Folder
     access: Access
     clock: Clock
+    evaluator: Evaluator
+    notifier: Notifier
+    pruner: Pruner
+    gauges: ModelGauges
     now: Callable[[], float] = time.time
 
 
-def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time) -> Monitor:
+def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, send: Send = send) -> Monitor:
     """A monitor by its settings; it opens and starts nothing."""
     store = Store(settings.database, max_bytes=settings.database_max_bytes, busy_seconds=settings.busy_seconds)
     metrics = Metrics(CollectorRegistry())
+    references = References(store)
+    gauges = ModelGauges(store)
+    metrics.registry.register(gauges)
     return Monitor(
         settings=settings,
         store=store,
         metrics=metrics,
-        references=References(store),
+        references=references,
         ingest=Ingest(store, metrics, max_queue=settings.max_queue),
         folder=Folder(store),
         access=Access(
@@ -51,5 +63,9 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time) ->
             grants=settings.grants,
         ),
         clock=Clock(settings.clock_tolerance_seconds, settings.late_seconds),
+        evaluator=Evaluator(store, references, Patience(settings.grace_seconds, settings.stale_windows), metrics),
+        notifier=Notifier(store, metrics, send),
+        pruner=Pruner(store, settings),
+        gauges=gauges,
         now=now,
     )

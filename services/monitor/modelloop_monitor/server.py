@@ -59,7 +59,23 @@ def _work(monitor: Monitor) -> tuple[Work, ...]:
     def fold() -> None:
         monitor.metrics.folded.inc(monitor.folder.fold(monitor.now()))
 
-    return (Work("fold", fold, settings.fold_seconds),)
+    def evaluate() -> None:
+        now = monitor.now()
+        monitor.metrics.judged.inc(monitor.evaluator.evaluate(now))
+        monitor.gauges.refresh(now)
+
+    def notify() -> None:
+        monitor.notifier.notify(monitor.now())
+
+    def prune() -> None:
+        monitor.pruner.prune(monitor.now())
+
+    return (
+        Work("fold", fold, settings.fold_seconds),
+        Work("evaluate", evaluate, settings.evaluate_seconds),
+        Work("notify", notify, settings.evaluate_seconds),
+        Work("prune", prune, settings.prune_seconds),
+    )
 
 
 def _config(monitor: Monitor) -> uvicorn.Config:

@@ -47,6 +47,7 @@ class MonitorSettings(BaseSettings):
     max_queue: int = Field(default=1000, ge=1)
     fold_seconds: float = Field(default=5.0, gt=0)
     evaluate_seconds: float = Field(default=15.0, gt=0)
+    prune_seconds: float = Field(default=3_600.0, gt=0)
     grace_seconds: float = Field(default=60.0, ge=0)
     late_seconds: float = Field(default=DAY, gt=0)
     clock_tolerance_seconds: float = Field(default=600.0, ge=0)

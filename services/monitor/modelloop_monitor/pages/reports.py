@@ -1,0 +1,91 @@
+"""`/v1/models` and what is reported of each: drift, history, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
+from sqlalchemy import Connection
+
+from modelloop_core.wire.evidence import Evidence
+from modelloop_core.wire.reports import MODELS_PATH, DriftReport
+from modelloop_core.wire.watching import DriftHistory, ModelList
+from modelloop_monitor import reporting
+from modelloop_monitor.answers import PROBLEMS
+from modelloop_monitor.monitor import Monitor
+from modelloop_monitor.pages.model_settings import MODEL_PATH, ModelName
+from modelloop_monitor.problems import UNKNOWN_MODEL, ProblemError
+from modelloop_monitor.store import models
+
+_HOUR, _DAY = 3_600.0, 86_400.0
+_MOST_WINDOWS = 2_000
+Answer = TypeVar("Answer")
+Moment = Annotated[AwareDatetime | None, Query(description="With its offset from UTC.")]
+
+
+def add_reports(router: APIRouter, monitor: Monitor) -> None:
+    """Add them."""
+
+    def of_model(request: Request, namespace: str, name: str, read: Callable[[Connection], Answer]) -> Answer:
+        monitor.access.caller(request.headers).require(namespace)
+        with monitor.store.reading() as connection:
+            if models.find(connection, (namespace, name)) is None:
+                raise ProblemError(UNKNOWN_MODEL, f"nothing was posted for {namespace}/{name}, and nobody set it up")
+            return read(connection)
+
+    @router.get(MODELS_PATH, summary="All models", responses=PROBLEMS)
+    def get_models(request: Request) -> ModelList:
+        """Those of the namespaces that the caller may see."""
+        caller = monitor.access.caller(request.headers)
+        with monitor.store.reading() as connection:
+            return reporting.list_models(connection, caller, monitor.now())
+
+    @router.get(MODEL_PATH + "/drift", summary="What the last judged window says", responses=PROBLEMS)
+    def get_drift(request: Request, namespace: ModelName, name: ModelName) -> DriftReport:
+        """Of the version with most traffic, each column with its numbers; and the open incident of drift."""
+
+        def read(connection: Connection) -> DriftReport:
+            grace = monitor.settings.grace_seconds
+            return reporting.drift_report(connection, (namespace, name), grace=grace, now=monitor.now())
+
+        return of_model(request, namespace, name, read)
+
+    @router.get(MODEL_PATH + "/history", summary="Judged windows and incidents", responses=PROBLEMS)
+    def get_history(
+        request: Request,
+        namespace: ModelName,
+        name: ModelName,
+        since: Moment = None,
+        until: Moment = None,
+        most: Annotated[int, Query(ge=1, le=_MOST_WINDOWS)] = 200,
+    ) -> DriftHistory:
+        """The last `most` windows between two times (30 days by default), oldest first."""
+        now = monitor.now()
+        end = until.timestamp() if until else now
+        start = since.timestamp() if since else end - 30 * _DAY
+
+        def read(connection: Connection) -> DriftHistory:
+            return reporting.history(connection, (namespace, name), since=start, until=end, most=most, now=now)
+
+        return of_model(request, namespace, name, read)
+
+    @router.get(MODEL_PATH + "/evidence", summary="One version minute by minute", responses=PROBLEMS)
+    def get_evidence(
+        request: Request,
+        namespace: ModelName,
+        name: ModelName,
+        version: Annotated[str, Query(min_length=1, max_length=253)],
+        since: Moment = None,
+        until: Moment = None,
+    ) -> Evidence:
+        """Requests, errors, latencies and output counts of whole minutes between two times (an hour by default)."""
+        now = monitor.now()
+        end = until.timestamp() if until else now
+        start = since.timestamp() if since else end - _HOUR
+
+        def read(connection: Connection) -> Evidence:
+            return reporting.evidence(connection, (namespace, name), version, start, end, now)
+
+        return of_model(request, namespace, name, read)

@@ -1,0 +1,70 @@
+"""Forgets what is older than it is kept for, some rows at a time, so that nobody waits for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, select, tuple_
+
+from modelloop_monitor.settings import DAY, MonitorSettings
+from modelloop_monitor.store import models
+from modelloop_monitor.store.engine import Store
+from modelloop_monitor.store.schema import (
+    INCIDENTS,
+    OUTBOX,
+    PREDICTIONS,
+    REPORTS,
+    SILENCES,
+    SOURCES,
+    TRAFFIC,
+    WINDOWS,
+)
+
+# SQLite takes 32,766 parameters at most, and a key has up to six parts.
+_ROWS_AT_ONCE = 5_000
+
+
+class Pruner:
+    """Prunes; several processes may try, one does."""
+
+    def __init__(self, store: Store, settings: MonitorSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def prune(self, now: float) -> int:
+        """Delete what is too old; how many rows. Raises StoreError, with part of it deleted."""
+        with self._store.alone("prune") as alone:
+            return sum(self._delete(table, old) for table, old in self._rules(now)) if alone else 0
+
+    def _rules(self, now: float) -> Iterable[tuple[Table, ColumnElement[bool]]]:
+        settings = self._settings
+        told = now - settings.report_days * DAY
+        yield TRAFFIC, TRAFFIC.c.minute < now - settings.traffic_days * DAY
+        yield WINDOWS, WINDOWS.c.since < now - settings.window_days * DAY
+        yield SOURCES, SOURCES.c.last_seen < now - settings.source_days * DAY
+        yield REPORTS, REPORTS.c.until < told
+        yield INCIDENTS, and_(INCIDENTS.c.closed.is_not(None), INCIDENTS.c.closed < told)
+        yield OUTBOX, and_(OUTBOX.c.ended.is_not(None), OUTBOX.c.ended < told)
+        yield SILENCES, SILENCES.c.until < told
+        for model, seconds in self._prediction_ages().items():
+            own = and_(PREDICTIONS.c.namespace == model[0], PREDICTIONS.c.name == model[1])
+            yield PREDICTIONS, and_(own, PREDICTIONS.c.at < now - seconds)
+
+    def _prediction_ages(self) -> dict[models.Model, float]:
+        most = self._settings.prediction_days * DAY
+        with self._store.reading() as connection:
+            known = [one.model for one in models.all_of(connection)]
+            settings = models.settings(connection, known)
+        return {model: min(settings[model].retention_seconds, most) for model in known}
+
+    def _delete(self, table: Table, old: ColumnElement[bool]) -> int:
+        key: list[Column[object]] = list(table.primary_key)
+        total = 0
+        while True:
+            with self._store.writing() as connection:
+                some = [tuple(row) for row in connection.execute(select(*key).where(old).limit(_ROWS_AT_ONCE))]
+                if some:
+                    connection.execute(delete(table).where(tuple_(*key).in_(some)))
+            total += len(some)
+            if len(some) < _ROWS_AT_ONCE:
+                return total
