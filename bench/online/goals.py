@@ -10,6 +10,7 @@ from bench.online.results import Results
 from bench.report import Goal
 
 TORCH, ONNX = "modelloop torch", "modelloop onnx"
+COUNTING = "modelloop torch, counting"
 TUNED = "FastAPI tuned"
 KSERVE = "KServe torch"
 AT = {connections: Load("predict", 1, connections) for connections in FLAT}
@@ -33,6 +34,8 @@ def _throughput(results: Results) -> Iterator[Goal]:
         load = Load("V2 JSON", 1, connections)
         yield ratio(f"V2 JSON, one row, c={connections}, torch / KServe", 30, TORCH, KSERVE, load)
     yield ratio("32 rows, c=16, torch / tuned FastAPI", 3.5, TORCH, TUNED, MANY_ROWS)
+    yield ratio("one row, c=64, counting / not", 0.95, COUNTING, TORCH, AT[64])
+    yield ratio("32 rows, c=16, counting / not", 0.85, COUNTING, TORCH, MANY_ROWS)
     large = ("modelloop torch, large model", "FastAPI tuned, large model")
     yield ratio("large model, one row, c=16, torch / tuned FastAPI", 5, *large, LARGE)
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from bench.online.wires import FEATURES, VERSION
+from modelloop_core.drift.reference import REFERENCE_NAME, build_reference
 from modelloop_core.feature_schema import BinaryOutput, NumericFeature, Signature
 from modelloop_core.manifest import Manifest, ModelFormat
 from modelloop_core.registry import Files, Registry, describe
@@ -24,6 +25,9 @@ from modelloop_core.storage.directory import DirectoryStore
 
 ROWS = 2048
 SEED = 20260101
+SIGNATURE = Signature(
+    inputs=tuple(NumericFeature(name=f"f{number:02d}") for number in range(FEATURES)), output=BinaryOutput()
+)
 WIDTHS = {"small": (64, 32), "large": (2048, 2048)}
 
 
@@ -54,8 +58,9 @@ def main(folder: Path) -> None:
         scripted: Any = torch.jit.script(model)
         scripted.save(str(folder / f"{size}.pt"))
         _export(model, folder / f"{size}.onnx")
-        _publish(folder / f"{size}-torch", folder / f"{size}.pt", ModelFormat.TORCHSCRIPT)
-        _publish(folder / f"{size}-onnx", folder / f"{size}.onnx", ModelFormat.ONNX)
+        reference = build_reference(SIGNATURE, rows, answers[size].astype(np.float64)).to_json()
+        _publish(folder / f"{size}-torch", folder / f"{size}.pt", ModelFormat.TORCHSCRIPT, reference)
+        _publish(folder / f"{size}-onnx", folder / f"{size}.onnx", ModelFormat.ONNX, reference)
     np.savez(folder / "pool.npz", rows=rows, **answers)
 
 
@@ -76,13 +81,12 @@ def _export(model: torch.nn.Module, path: Path) -> None:
         )  # fmt: skip
 
 
-def _publish(registry: Path, model: Path, model_format: ModelFormat) -> None:
-    inputs = tuple(NumericFeature(name=f"f{number:02d}") for number in range(FEATURES))
-    files: Files = {model_format.value: model}
+def _publish(registry: Path, model: Path, model_format: ModelFormat, reference: bytes) -> None:
+    files: Files = {model_format.value: model, REFERENCE_NAME: reference}
     manifest = Manifest(
         version=VERSION,
         format=model_format,
-        signature=Signature(inputs=inputs, output=BinaryOutput()),
+        signature=SIGNATURE,
         files=describe(files),
         created=datetime.now(UTC),
     )

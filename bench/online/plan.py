@@ -16,6 +16,10 @@ BENCH_PYTHON = ROOT / ".cache/bench-venv/bin/python"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
+MONITOR_URL = "monitor-url"
+"""File in the run's folder with the address of something that takes what predictors count."""
+
+
 @dataclass(frozen=True)
 class Load:
     """One kind of traffic: `rows` in each request, `connections` with one request in flight each."""
@@ -48,7 +52,7 @@ class Contender:
     constant: bool = False
 
 
-def _ours(model: str) -> Callable[[Path, int, Path], Start]:
+def _ours(model: str, *, counting: bool = False) -> Callable[[Path, int, Path], Start]:
     def start(models: Path, port: int, scratch: Path) -> Start:
         settings: dict[str, object] = {
             "registry_uri": models / model,
@@ -59,6 +63,8 @@ def _ours(model: str) -> Callable[[Path, int, Path], Start]:
             "termination_log": scratch / "termination-log",
             "port": port,
         }
+        if counting:
+            settings["monitor_url"] = (models / MONITOR_URL).read_text()
         environment = {f"MODELLOOP_{name.upper()}": str(value) for name, value in settings.items()}
         return Start((sys.executable, "-m", "modelloop_predictor"), environment)
 
@@ -117,6 +123,7 @@ PLAN = (
         "modelloop torch", _ours("small-torch"),
         (*_one_row(*FLAT), MANY_ROWS, *_one_row(16, 64, wire="V2 JSON"), *_one_row(16, 64, wire="V2 binary")),
     ),
+    Contender("modelloop torch, counting", _ours("small-torch", counting=True), (*_one_row(16, 64), MANY_ROWS)),
     Contender("modelloop onnx", _ours("small-onnx"), (*_one_row(*FLAT), MANY_ROWS, *_one_row(64, wire="V2 JSON"))),
     Contender("FastAPI tuned", _beside("fastapi_tuned", "small.pt"), (*_one_row(1, 16, 64), MANY_ROWS)),
     Contender("FastAPI usual", _beside("fastapi_usual", "small.pt"), _one_row(16)),

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.online.generator import drive, write_requests
-from bench.online.plan import Contender, Load, inherited
+from bench.online.plan import MONITOR_URL, Contender, Load, inherited
 from bench.online.pool import NoSuchRoute, Pool, WrongAnswer
 from bench.online.process import NotStarted, Server
+from bench.online.receiver import receiving
 from bench.online.results import Results
 
 STARTS = 3
@@ -42,6 +43,7 @@ class Bench:
         results, pool = Results(), self._prepare()
         self._starts(pool, results)
         with ExitStack() as running:
+            (self.folder / MONITOR_URL).write_text(running.enter_context(receiving()))
             servers = dict(self._all(running, pool, results))
             lanes = list(self._lanes(servers, pool, results))
             self._rounds(lanes, results)

@@ -97,7 +97,7 @@ class CachedScoring:
     def tell(self, question: Question, rows: Float64s, values: Values) -> None:
         """Let whoever counts live traffic hear of an answer: what is answered from here is live as well."""
         if question.live and self._scoring.audience is not None:
-            self._scoring.audience.hear([question], rows, [values])
+            self._scoring.audience.hear([question], rows, values)
 
     def keep(self, flight: _Flight, values: Values, loop: asyncio.AbstractEventLoop) -> None:
         self._recent.put(flight.key, values, self._seconds)

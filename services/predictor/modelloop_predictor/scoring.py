@@ -92,7 +92,7 @@ class Scoring:
         self._forwarded(len(rows))
         if batch[0].version.quick and len(rows) <= self._limits.max_rows:
             # Handing a small forward to the thread and back would take longer than the forward.
-            self._settle(batch, rows, self._outcomes(batch, rows))
+            self._settle(batch, rows, *self._outcomes(batch, rows))
             return
         self._running, self._running_open = batch, len(batch)
         self._thread.run(lambda: self._score(batch, rows, loop), loop)
@@ -112,19 +112,19 @@ class Scoring:
 
     def _score(self, batch: list[Question], rows: Float64s, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         """Runs in the model's thread; what it returns runs on the loop."""
-        outcomes = self._outcomes(batch, rows)
-        return lambda: self._finish(batch, rows, outcomes, loop)
+        outcomes, values = self._outcomes(batch, rows)
+        return lambda: self._finish(batch, rows, outcomes, values, loop)
 
-    def _outcomes(self, batch: list[Question], rows: Float64s) -> Outcomes:
+    def _outcomes(self, batch: list[Question], rows: Float64s) -> tuple[Outcomes, Values]:
+        """Of each question what the model answered, or how it failed; and where none failed, all answers together."""
         try:
             values = self._forward(batch[0].version, rows)
         except Exception as error:  # noqa: BLE001 whatever the model raises belongs to the requests that wait
             if len(batch) == 1:
-                return [error]
-            return [
-                self._outcomes([question], part)[0] for question, part in zip(batch, parts(batch, rows), strict=True)
-            ]
-        return parts(batch, values)
+                return [error], []
+            singly = zip(batch, parts(batch, rows), strict=True)
+            return [self._outcomes([question], part)[0][0] for question, part in singly], []
+        return parts(batch, values), values
 
     def _forward(self, version: LoadedVersion, rows: Float64s) -> Values:
         block = self._limits.max_rows
@@ -135,24 +135,30 @@ class Scoring:
         return [value for start in starts for value in version.scorer.predict(rows[start : start + block]).tolist()]
 
     def _finish(
-        self, batch: list[Question], rows: Float64s, outcomes: Outcomes, loop: asyncio.AbstractEventLoop
+        self,
+        batch: list[Question],
+        rows: Float64s,
+        outcomes: Outcomes,
+        values: Values,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._running, self._running_open = [], 0
         if self._waiting:
             # Before the answers are written: the model works meanwhile.
             self._flush(loop)
-        self._settle(batch, rows, outcomes)
+        self._settle(batch, rows, outcomes, values)
 
-    def _settle(self, batch: list[Question], rows: Float64s, outcomes: Outcomes) -> None:
+    def _settle(self, batch: list[Question], rows: Float64s, outcomes: Outcomes, values: Values) -> None:
         heard = answer(batch, outcomes)
         if self.audience is None:
             return
-        if all(heard):
-            self.audience.hear(batch, rows, outcomes)  # type: ignore[arg-type]  # where all are answered none failed
+        if all(heard) and values:
+            # Not what each request got: fewer lists to keep are less work for the collector.
+            self.audience.hear(batch, rows, values)
             return
-        for question, part, values, is_heard in zip(batch, parts(batch, rows), outcomes, heard, strict=True):
-            if is_heard and not isinstance(values, Exception):
-                self.audience.hear([question], part, [values])
+        for question, part, outcome, is_heard in zip(batch, parts(batch, rows), outcomes, heard, strict=True):
+            if is_heard and not isinstance(outcome, Exception):
+                self.audience.hear([question], part, outcome)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what is overdue. One alarm serves all: in steady traffic it rings once a timeout."""

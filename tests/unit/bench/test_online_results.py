@@ -46,7 +46,7 @@ def test_a_row_with_one_failed_request_counts_for_no_goal_and_says_so(flaw: dict
 def test_every_goal_is_listed_and_none_is_met_when_nothing_could_be_measured() -> None:
     goals = judge(Results())
 
-    assert len(goals) == 16
+    assert len(goals) == 18
     assert all(goal.value is None and not goal.met for goal in goals)
 
 

@@ -32,9 +32,9 @@ class Telemetry(Protocol):
 class Audience(Protocol):
     """Takes notice in no time: every call is on the way of an answer."""
 
-    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Sequence[Values]) -> None:
-        """Take the rows [n, features] of live requests and the model's answers, a list for each of them.
+    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Values) -> None:
+        """Take the rows [n, features] of live requests, and the model's answer to each row.
 
-        The rows stay as they are: they may be kept, but not changed.
+        Both stay as they are: they may be kept, but not changed.
         """
         ...

@@ -9,10 +9,12 @@ from itertools import chain
 
 import numpy as np
 
-from modelloop_core.drift.counter import BLOCK_ROWS
 from modelloop_core.inference import Float64s
 from modelloop_predictor.answers import Values
 from modelloop_predictor.telemetry.audience import Asker
+
+BLOCK_ROWS = 4096
+"""So many rows wake the thread that counts: a smaller number costs a busy server more switches between threads."""
 
 _MOST_ROWS = 1 << 16
 _MOST_VALUES = 1 << 21
@@ -28,7 +30,7 @@ class RowBuffer:
     """
 
     def __init__(self, width: int) -> None:
-        self._batches: deque[tuple[Float64s, Sequence[Values]]] = deque()
+        self._batches: deque[tuple[Float64s, Values]] = deque()
         self._most = max(1, min(_MOST_ROWS, _MOST_VALUES // width))
         self._block = min(BLOCK_ROWS, self._most)
         # Each is written by one side alone: a sum that both change would lose what they do at the same time.
@@ -41,7 +43,7 @@ class RowBuffer:
         """How many rows wait."""
         return self._added - self._taken
 
-    def hear(self, _: Sequence[Asker], rows: Float64s, answers: Sequence[Values]) -> None:
+    def hear(self, _: Sequence[Asker], rows: Float64s, answers: Values) -> None:
         """As an Audience: keep rows and answers; what finds no room is dropped and counted."""
         waiting = self._added - self._taken
         # One request alone may be larger: its body is bounded, and large ones must not always be missing.
@@ -63,7 +65,7 @@ class RowBuffer:
         while self._batches and count < self._block:
             batch, given = self._batches.popleft()
             rows.append(batch)
-            answers += given
+            answers.append(given)
             count += len(batch)
         self._taken += count
         return np.concatenate(rows), np.array([*chain.from_iterable(answers)], dtype=np.float64)

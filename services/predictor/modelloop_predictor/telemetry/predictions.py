@@ -48,7 +48,7 @@ class Chooser:
         self._chosen: deque[Logged] = deque(maxlen=MOST_PREDICTIONS)
         self.dropped = 0
 
-    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Sequence[Values]) -> None:
+    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Values) -> None:
         """As an Audience: keep what is chosen of the requests, count what there is no room for."""
         at = self._clock()
         if int(at) != self._second:
@@ -57,11 +57,12 @@ class Chooser:
             self.dropped += len(rows)
             return
         start = 0
-        for asker, values in zip(askers, answers, strict=True):
+        for asker in askers:
+            own = slice(start, start + asker.count)
             share = share_of(asker.request_id)
             if share < self._larger:
-                self._choose(asker, share, at, values, rows[start : start + len(values)])
-            start += len(values)
+                self._choose(asker, share, at, answers[own], rows[own])
+            start += asker.count
 
     def take(self) -> list[Logged]:
         """What was chosen since the last time."""

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from modelloop_core.drift.counter import BLOCK_ROWS
 from modelloop_predictor.logs import event
-from modelloop_predictor.telemetry.buffer import RowBuffer
+from modelloop_predictor.telemetry.buffer import BLOCK_ROWS, RowBuffer
 from modelloop_predictor.telemetry.deltas import Deltas
 from modelloop_predictor.telemetry.metrics import Readings
 from modelloop_predictor.telemetry.outbox import Outbox

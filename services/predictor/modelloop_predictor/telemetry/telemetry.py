@@ -114,7 +114,7 @@ class _Both:
     def __init__(self, audiences: Sequence[Audience]) -> None:
         self._audiences = tuple(audiences)
 
-    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Sequence[Values]) -> None:
+    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Values) -> None:
         for audience in self._audiences:
             audience.hear(askers, rows, answers)
 

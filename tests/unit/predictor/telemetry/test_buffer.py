@@ -3,18 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelloop_core.drift.counter import BLOCK_ROWS
-from modelloop_predictor.telemetry.buffer import RowBuffer
+from modelloop_predictor.telemetry.buffer import BLOCK_ROWS, RowBuffer
 
 
 def given(buffer: RowBuffer, rows: int, first: float = 0.0, width: int = 2) -> None:
-    buffer.hear([], np.full((rows, width), first), [[first] * rows])
+    buffer.hear([], np.full((rows, width), first), [first] * rows)
 
 
 def test_what_was_heard_comes_out_in_order_with_its_answers() -> None:
     buffer = RowBuffer(2)
-    buffer.hear([], np.array([[1.0, 2.0], [3.0, 4.0]]), [[0.1], [0.2]])
-    buffer.hear([], np.array([[5.0, 6.0]]), [[0.3]])
+    buffer.hear([], np.array([[1.0, 2.0], [3.0, 4.0]]), [0.1, 0.2])
+    buffer.hear([], np.array([[5.0, 6.0]]), [0.3])
     block = buffer.take()
     assert block is not None
     assert block[0].tolist() == [[1, 2], [3, 4], [5, 6]]
@@ -24,7 +23,7 @@ def test_what_was_heard_comes_out_in_order_with_its_answers() -> None:
 
 def test_answers_of_several_values_keep_their_shape() -> None:
     buffer = RowBuffer(1)
-    buffer.hear([], np.array([[1.0], [2.0]]), [[[0.1, 0.9]], [[0.4, 0.6]]])
+    buffer.hear([], np.array([[1.0], [2.0]]), [[0.1, 0.9], [0.4, 0.6]])
     block = buffer.take()
     assert block is not None
     assert block[1].tolist() == [[0.1, 0.9], [0.4, 0.6]]

@@ -21,7 +21,7 @@ class Asking:
 def chosen(capture: Capture, ids: list[str]) -> list[Logged]:
     chooser = Chooser(capture, clock=lambda: 5.0)
     for one in ids:
-        chooser.hear([Asking(one, "somebody")], np.array([[1.0, 2.0]]), [[0.5]])
+        chooser.hear([Asking(one, "somebody")], np.array([[1.0, 2.0]]), [0.5])
     return chooser.take()
 
 
@@ -44,7 +44,7 @@ def test_the_smaller_sample_lies_within_the_larger_and_is_the_same_everywhere() 
 def test_a_request_gets_its_own_rows_of_a_batch() -> None:
     chooser = Chooser(Capture(features=1.0), clock=lambda: 5.0)
     rows = np.array([[1.0], [2.0], [3.0]])
-    chooser.hear([Asking("one", "a", 2), Asking("other", "b")], rows, [[0.1, 0.2], [0.3]])
+    chooser.hear([Asking("one", "a", 2), Asking("other", "b")], rows, [0.1, 0.2, 0.3])
     first, second = chooser.take()
     assert (first.entity, first.answers, first.rows is not None and first.rows.tolist()) == (
         "a",
@@ -58,16 +58,16 @@ def test_a_second_has_room_for_so_many_rows_and_the_next_one_again() -> None:
     now = [5.0]
     chooser = Chooser(Capture(max_rows_per_second=3), clock=lambda: now[0])
     for number in range(5):
-        chooser.hear([Asking(f"early-{number}")], np.array([[1.0]]), [[0.5]])
+        chooser.hear([Asking(f"early-{number}")], np.array([[1.0]]), [0.5])
     now[0] = 6.0
-    chooser.hear([Asking("late")], np.array([[1.0]]), [[0.5]])
+    chooser.hear([Asking("late")], np.array([[1.0]]), [0.5])
     assert [one.request_id for one in chooser.take()] == ["early-0", "early-1", "early-2", "late"]
     assert chooser.dropped == 2
 
 
 def test_an_excluded_entity_is_not_kept() -> None:
     chooser = Chooser(Capture(), clock=lambda: 5.0, entities=False)
-    chooser.hear([Asking("one", "somebody")], np.array([[1.0]]), [[0.5]])
+    chooser.hear([Asking("one", "somebody")], np.array([[1.0]]), [0.5])
     assert [one.entity for one in chooser.take()] == [None]
 
 
