@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from modelloop_cli import publish, serve, versions
+from modelloop_cli import drift, publish, serve, versions
 from modelloop_cli.cluster import verbs
 from modelloop_cli.errors import report
 from modelloop_cli.output import Output, asked_for
@@ -45,7 +45,14 @@ def _told_in(output: Output | None) -> Iterator[None]:
         raise typer.Exit(report(error, output)) from error
 
 
-LOCAL: tuple[Command, ...] = (publish.publish, versions.versions, versions.card, versions.history, serve.serve)
+LOCAL: tuple[Command, ...] = (
+    publish.publish,
+    versions.versions,
+    versions.card,
+    versions.history,
+    serve.serve,
+    drift.drift,
+)
 """What needs no cluster; a command is called as its function is."""
 
 CLUSTER: tuple[Command, ...] = (verbs.status, verbs.refresh, verbs.retry, verbs.doctor)

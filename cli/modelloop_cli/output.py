@@ -22,7 +22,7 @@ class Output(StrEnum):
 
 def asked_for(words: Sequence[str]) -> Output:
     """The form that a command line asks for, also when the rest of it cannot be understood."""
-    found = re.search(r"(^|\0)(--output[=\0]|-o\0?)json(\0|$)", "\0".join(words))
+    found = re.search(r"(^|\0)((--output[=\0]|-o\0?)json|--json)(\0|$)", "\0".join(words))
     return Output.JSON if found else Output.TEXT
 
 

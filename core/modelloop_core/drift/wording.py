@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelloop_core.drift.findings import Finding
+from modelloop_core.drift.findings import VALUES, Finding
 from modelloop_core.drift.statistics import Statistics
 from modelloop_core.wire.reports import ColumnReport, Level
 
+CHANGED = (Level.TREND, Level.MODERATE, Level.DRIFT)
 _NAMED = 5
 
 
@@ -16,10 +17,11 @@ def note_of(found: Statistics, unseen: Sequence[str], findings: Sequence[Finding
     if not findings:
         side = "reference" if not found.reference_n else "window"
         return f"the {side} holds no value" + (f", {found.current.null} nulls" if found.current.null else "")
-    said = [one.text for one, level in zip(findings, levels, strict=True) if level in (Level.MODERATE, Level.DRIFT)]
+    changed = [one for one, level in zip(findings, levels, strict=True) if level in CHANGED]
+    said = [one.text for one in changed]
     if Level.INSUFFICIENT in levels:
         said.append(f"{found.current_n} values, worth {found.n_eff:.0f} independent ones: too few to judge them")
-    elif found.moved_most is not None and said:
+    elif found.moved_most is not None and any(one.what == VALUES for one in changed):
         said.append(f"most moved: {found.moved_most}")
     if unseen:
         said.append(f"new: {', '.join(unseen[:_NAMED])}")

@@ -30,12 +30,17 @@ class Caller:
         """Whether the namespace is theirs."""
         return self.namespaces is None or namespace in self.namespaces
 
+    def require_writes(self) -> None:
+        """Raise ProblemError unless they may change anything."""
+        if not self.writes:
+            raise ProblemError(FORBIDDEN, "a signed-in person may read; changes need the monitor's token")
+
     def require(self, namespace: str, *, write: bool = False) -> None:
         """Raise ProblemError unless they may read, or write, there."""
         if not self.may(namespace):
             raise ProblemError(FORBIDDEN, f"namespace {namespace!r} is not yours")
-        if write and not self.writes:
-            raise ProblemError(FORBIDDEN, "a signed-in person may read; changes need the monitor's token")
+        if write:
+            self.require_writes()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from modelloop_monitor.dashboard.mounting import add_dashboard
 from modelloop_monitor.monitor import Monitor
 from modelloop_monitor.openapi import Documented
 from modelloop_monitor.pages.model_settings import add_model_settings
+from modelloop_monitor.pages.outcomes import add_outcomes
 from modelloop_monitor.pages.posting import add_posting
 from modelloop_monitor.pages.probes import add_probes
+from modelloop_monitor.pages.quality import add_quality
 from modelloop_monitor.pages.reports import add_reports
 
 _ABOUT = "Keeps what predictors count, judges it window by window, and tells what has changed."
@@ -23,6 +25,8 @@ def create_app(monitor: Monitor) -> FastAPI:
     add_posting(router, monitor)
     add_reports(router, monitor)
     add_model_settings(router, monitor)
+    add_outcomes(router, monitor)
+    add_quality(router, monitor)
     add_probes(router, monitor)
     app.include_router(router)
     add_dashboard(app, monitor)

@@ -17,11 +17,9 @@ from sqlalchemy import Connection
 from modelloop_core.wire.evidence import MinuteCounts
 from modelloop_core.wire.profiles import ProfilePost
 from modelloop_monitor.counts import Counted
-from modelloop_monitor.store import inbox, models, traffic, windows
+from modelloop_monitor.store import inbox, models, predictions, traffic, windows
 from modelloop_monitor.store.engine import Store
-from modelloop_monitor.store.schema import PREDICTIONS
 from modelloop_monitor.store.traffic import MinuteKey
-from modelloop_monitor.store.upsert import insert_missing
 from modelloop_monitor.store.windows import WindowKey
 
 _MOST_POSTS = 200
@@ -102,7 +100,7 @@ def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int]) -> Folde
 def _write(connection: Connection, folded: Folded, now: float) -> None:
     windows.add(connection, folded.windows, now)
     traffic.add(connection, folded.minutes)
-    insert_missing(connection, PREDICTIONS, folded.predictions)
+    predictions.add(connection, folded.predictions)
     models.heard(connection, folded.heard)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from modelloop_core.wire.feedback import Receipt
+
 _PREFIX = "modelloop_monitor"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -55,10 +57,27 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self._outcomes = Counter(
+            f"{_PREFIX}_outcomes_total",
+            "Labels and events by what became of them: joined, waiting for their prediction, known already, refused.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
 
     def notified(self, outcome: str) -> None:
         """Count one attempt to notify."""
         self._notifications.labels(outcome).inc()
+
+    def told(self, kind: str, receipt: Receipt) -> None:
+        """Count labels (`feedback`) or events."""
+        counts = {
+            "joined": receipt.joined,
+            "waiting": receipt.waiting,
+            "already": receipt.already,
+            "refused": len(receipt.refused),
+        }
+        for outcome, count in counts.items():
+            self._outcomes.labels(kind, outcome).inc(count)
 
     def posted(self, outcome: str) -> None:
         """Count one post."""

@@ -16,6 +16,9 @@ from modelloop_monitor.gauges import ModelGauges
 from modelloop_monitor.ingest import Ingest
 from modelloop_monitor.metrics import Metrics
 from modelloop_monitor.notifying import Notifier
+from modelloop_monitor.outcomes.joining import Joiner
+from modelloop_monitor.outcomes.taking import Taker
+from modelloop_monitor.quality.judge import QualityJudge
 from modelloop_monitor.retention import Pruner
 from modelloop_monitor.sending import Send, send
 from modelloop_monitor.settings import MonitorSettings
@@ -32,6 +35,9 @@ class Monitor:
     references: References
     ingest: Ingest
     folder: Folder
+    taker: Taker
+    joiner: Joiner
+    quality: QualityJudge
     access: Access
     clock: Clock
     evaluator: Evaluator
@@ -55,6 +61,9 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         references=references,
         ingest=Ingest(store, metrics, max_queue=settings.max_queue),
         folder=Folder(store),
+        taker=Taker(store, references),
+        joiner=Joiner(store),
+        quality=QualityJudge(store, references, grace_seconds=settings.grace_seconds),
         access=Access(
             token=None if settings.token is None else settings.token.get_secret_value(),
             user_header=settings.user_header.lower(),

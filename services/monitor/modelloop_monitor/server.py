@@ -70,11 +70,19 @@ def _work(monitor: Monitor) -> tuple[Work, ...]:
     def prune() -> None:
         monitor.pruner.prune(monitor.now())
 
+    def join() -> None:
+        monitor.joiner.join(monitor.now())
+
+    def judge_quality() -> None:
+        monitor.quality.judge(monitor.now())
+
     return (
         Work("fold", fold, settings.fold_seconds),
         Work("evaluate", evaluate, settings.evaluate_seconds),
         Work("notify", notify, settings.evaluate_seconds),
         Work("prune", prune, settings.prune_seconds),
+        Work("join", join, settings.join_seconds),
+        Work("quality", judge_quality, settings.evaluate_seconds),
     )
 
 

@@ -46,6 +46,7 @@ class MonitorSettings(BaseSettings):
     anonymous: Literal["cluster", "loopback", "nobody"] = "cluster"
     max_queue: int = Field(default=1000, ge=1)
     fold_seconds: float = Field(default=5.0, gt=0)
+    join_seconds: float = Field(default=2.0, gt=0)
     evaluate_seconds: float = Field(default=15.0, gt=0)
     prune_seconds: float = Field(default=3_600.0, gt=0)
     grace_seconds: float = Field(default=60.0, ge=0)

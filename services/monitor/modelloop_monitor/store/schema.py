@@ -111,6 +111,7 @@ PREDICTIONS = Table(
     Column("entity", String(256)),
     Column("at", Double, nullable=False),
     Column("prediction", Text, nullable=False),
+    Column("again", Integer, nullable=False, server_default="0"),
     comment="The prediction log, for labels and events to find; `prediction` is JSON.",
 )
 Index("predictions_at", PREDICTIONS.c.namespace, PREDICTIONS.c.name, PREDICTIONS.c.at)

@@ -38,6 +38,12 @@ KEY = (
 )
 
 
+def counted_in(connection: Connection, key: WindowKey) -> Counted | None:
+    """What one window holds, if anything was counted in it."""
+    found = connection.execute(select(WINDOWS.c.profile).where(tuple_(*KEY).in_([key]))).scalar()
+    return None if found is None else Counted.unpack(found)
+
+
 def add(connection: Connection, counted: Mapping[WindowKey, Counted], now: float) -> None:
     """Add to what the windows hold; they are to be judged again."""
     if not counted:

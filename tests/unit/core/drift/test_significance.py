@@ -97,17 +97,12 @@ def test_benjamini_hochberg_adjusts_as_published() -> None:
     assert benjamini_hochberg([]) == []
 
 
-def _least(method: str, cells: int, band: float = 0.1) -> int:
-    sizes = range(1, 2000)
-    return next(n for n in sizes if null_quantile(method, cells, n) < band)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("method", "cells", "least"),
     [("psi", 10, 279), ("psi", 13, 330), ("psi", 20, 439), ("psi", 30, 584), ("js", 10, 503), ("ks", 10, 377)],
 )
 def test_a_window_is_judged_from_so_many_rows_on(method: str, cells: int, least: int) -> None:
-    assert _least(method, cells) == least
+    assert null_quantile(method, cells, least - 1) >= 0.1 > null_quantile(method, cells, least)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("method", "n_eff"), [("psi", 279), ("js", 503), ("ks", 377)])
@@ -119,7 +114,7 @@ def test_one_quiet_window_in_a_thousand_exceeds_the_null_quantile(method: str, n
     if of_ks:
         # Continuous, as KS supposes: the gap of two sorted samples, from 2,000 of them.
         gaps = [
-            stats.ks_2samp(rng.random(2 * n_eff), rng.random(2 * n_eff), method="asymp").statistic for _ in range(2000)
+            stats.ks_2samp(rng.random(2 * n_eff), rng.random(2 * n_eff), method="asymp").statistic for _ in range(1200)
         ]
         assert 0 <= np.mean(np.array(gaps) >= 0.1) <= 0.004
         return

@@ -1,0 +1,1 @@
+"""How good predictions were, window by window and version by version."""

@@ -1,0 +1,148 @@
+"""What is said of a version's quality, in one window and as a whole, from what is known of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import assert_never
+
+import numpy as np
+
+from modelloop_core.drift.bins import Float64s
+from modelloop_core.drift.quality import judge
+from modelloop_core.drift.quality_business import Followed, business_rate, business_sum, kind_of
+from modelloop_core.drift.quality_change import worsened
+from modelloop_core.drift.quality_estimates import BLIND, Estimates, Scores, estimate
+from modelloop_core.drift.quality_intervals import wilson
+from modelloop_core.drift.quality_labels import answer_array, labelled_arrays
+from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output, RegressionOutput
+from modelloop_core.wire.reports import (
+    BusinessReport,
+    ErrorChange,
+    QualityReport,
+    VersionFeedback,
+    Window,
+)
+from modelloop_core.wire.settings import BusinessKind, ModelSettings
+from modelloop_monitor.store.quality import QualityKey
+from modelloop_monitor.store.quality_rows import LabelledRow, Row, WindowCounts
+
+NO_OUTPUT = "nothing is known of what this version's answers mean: no predictor has brought its reference"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of one window by now; `labelled` is how many labels there are, `labels` at most the newest."""
+
+    counts: WindowCounts
+    labelled: int = 0
+    labels: Sequence[LabelledRow] = ()
+    predictions: Sequence[Row] = ()
+    past: Sequence[LabelledRow] = ()
+    followed: Mapping[str, Sequence[Followed]] = field(default_factory=dict)
+
+
+def judge_window(
+    key: QualityKey, seen: Seen, output: Output | None, settings: ModelSettings, now: float
+) -> QualityReport:
+    """Judge one window; the same rows always give the same numbers."""
+    seed = zlib.crc32("/".join(map(str, key)).encode())
+    base = QualityReport(
+        version=key.version,
+        window=Window(since=_time(key.since), until=_time(key.until)),
+        predictions=max(seen.counts.predictions, seen.labelled),
+        labelled=seen.labelled,
+        share_labelled=wilson(seen.labelled, max(seen.counts.predictions, seen.labelled)),
+        business=_business(seen, {item.name: item.kind for item in settings.business}, seed),
+        message=_message(key, seen, now),
+    )
+    if output is None:
+        return base.model_copy(update={"message": NO_OUTPUT})
+    answers, labels = labelled_arrays(output, [(row.prediction, row.label) for row in seen.labels])
+    quality = judge(output, answers, labels, [row.unit for row in seen.labels], seed=seed)
+    estimates = _estimates(output, seen, seed)
+    changes = {
+        "metrics": quality.metrics,
+        "left_out": quality.left_out,
+        "estimated": estimates.metrics,
+        "estimate_note": BLIND if estimates.metrics else estimates.reason,
+    }
+    return base.model_copy(update=changes)
+
+
+def judge_version(version: str, labelled: int, rows: Sequence[LabelledRow], output: Output | None) -> VersionFeedback:
+    """How late labels come, and since when errors grow, from the newest labels in the order of their predictions."""
+    late = np.array([max(row.told - row.predicted, 0.0) for row in rows])
+    median, p90 = np.quantile(late, [0.5, 0.9]).tolist() if len(late) else (None, None)
+    return VersionFeedback(
+        version=version,
+        labelled=labelled,
+        latency_median=median,
+        latency_p90=p90,
+        worsened=None if output is None else _change(rows, output),
+    )
+
+
+def _change(rows: Sequence[LabelledRow], output: Output) -> ErrorChange | None:
+    answers, labels = labelled_arrays(output, [(row.prediction, row.label) for row in rows])
+    change = worsened(errors_of(output, answers, labels))
+    if change is None:
+        return None
+    return ErrorChange(since=_time(rows[change.at].predicted), before=change.before, after=change.after)
+
+
+def errors_of(output: Output, answers: Float64s, labels: Float64s) -> Float64s:
+    """How wrong each row was: 0 or 1 for classes, the mean absolute error of values; NaN for what is no number."""
+    match output:
+        case BinaryOutput(threshold=threshold):
+            return _missed(answers, (answers >= threshold).astype(np.float64), labels)
+        case MulticlassOutput() if answers.ndim == 2:
+            return _missed(answers.sum(axis=1), np.nan_to_num(answers).argmax(axis=1).astype(np.float64), labels)
+        case MulticlassOutput():
+            return _missed(answers, answers, labels)
+        case RegressionOutput():
+            sizes = np.abs(answers - labels)
+            return sizes if sizes.ndim == 1 else sizes.mean(axis=1)
+        case _:
+            assert_never(output)
+
+
+def _missed(answers: Float64s, chosen: Float64s, labels: Float64s) -> Float64s:
+    return np.where(np.isfinite(answers) & np.isfinite(labels), chosen != labels, np.nan)
+
+
+def _estimates(output: Output, seen: Seen, seed: int) -> Estimates:
+    if not seen.predictions:
+        return Estimates(reason="no predictions were logged")
+    past_answers, past_labels = labelled_arrays(output, [(row.prediction, row.label) for row in seen.past])
+    answers = answer_array(output, [row.prediction for row in seen.predictions])
+    now = Scores(answers, [row.unit for row in seen.predictions])
+    past = Scores(past_answers, [row.unit for row in seen.past])
+    return estimate(output, now, past, past_labels, seed=seed)
+
+
+def _business(seen: Seen, kinds: Mapping[str, BusinessKind], seed: int) -> dict[str, BusinessReport]:
+    found: dict[str, BusinessReport] = {}
+    for name in sorted({*kinds, *seen.followed}):
+        followed = seen.followed.get(name, ())
+        if kinds.get(name, kind_of(followed)) == "rate":
+            found[name] = business_rate(followed, requests=max(seen.counts.requests, len(followed)))
+        else:
+            requests, units = max(seen.counts.requests, len(followed)), seen.counts.units
+            found[name] = business_sum(followed, requests=requests, units=units, seed=seed)
+    return found
+
+
+def _message(key: QualityKey, seen: Seen, now: float) -> str:
+    said = []
+    if now < key.until:
+        said.append("the window is not over yet")
+    if len(seen.labels) < seen.labelled:
+        said.append(f"measured on the newest {len(seen.labels)} labels")
+    return "; ".join(said)
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
