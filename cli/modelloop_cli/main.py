@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from modelloop_cli import drift, publish, serve, versions
+from modelloop_cli import drift, feedback, publish, serve, versions
 from modelloop_cli.cluster import verbs
 from modelloop_cli.errors import report
 from modelloop_cli.output import Output, asked_for
@@ -52,6 +52,7 @@ LOCAL: tuple[Command, ...] = (
     versions.history,
     serve.serve,
     drift.drift,
+    feedback.feedback,
 )
 """What needs no cluster; a command is called as its function is."""
 

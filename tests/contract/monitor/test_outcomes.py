@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -317,3 +318,26 @@ def test_a_caller_of_another_namespace_learns_nothing(database: str) -> None:
         assert monitor.client.get("/v1/models/shop/churn/quality").status_code == 403
         monitor.client.headers = {}
         assert told(monitor, single, status=401)["reason"] == "Unauthorized"
+
+
+def test_the_same_labels_from_many_at_once_are_kept_once(monitor: Running) -> None:
+    ids = [f"r{place}" for place in range(40)]
+    log(monitor, 0, *ids)
+
+    def post(number: int) -> Any:
+        # In another order each, so that they meet in the middle; half of them contradict the others.
+        feedback = [{"request_id": name, "label": number % 2} for name in (ids if number < 4 else reversed(ids))]
+        for _ in range(50):
+            answer = monitor.client.post(FEEDBACK_PATH, json={**OWN, "feedback": feedback})
+            if answer.status_code != 503:
+                break
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(post, range(8)))
+
+    assert sum(receipt["joined"] for receipt in receipts) == 40
+    told = [sum(receipt[word] for receipt in receipts) for word in ("joined", "waiting", "already")]
+    assert sum(told) + sum(len(receipt["refused"]) for receipt in receipts) == 8 * 40
+    assert quality_of(monitor)["reports"][0]["labelled"] == 40
