@@ -7,7 +7,7 @@ import socket
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,23 +48,25 @@ def serve(
     host: Annotated[
         str, typer.Option(callback=_named, help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
-    device: Annotated[Device, typer.Option(help="Where the model computes.")] = Device.CPU,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of one prediction.")] = 1,
-    timeout: Annotated[float, typer.Option(min=0.001, max=3600, help="Seconds until a prediction is given up.")] = 1.0,
+    device: Annotated[Device | None, typer.Option(help="Where the model computes; cpu.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of one prediction; 1.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, max=3600, help="Seconds until a prediction is given up; 1.")
+    ] = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
     ca_file: CAFileOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Serve a version over HTTP until Ctrl-C."""
+    """Serve a version over HTTP until Ctrl-C; further settings come from MODELLOOP_*, as in a pod."""
     chosen = choose(open_registry(registry, endpoint, region, ca_file), version)
-    environment = PredictorEnvironment(
+    environment = _environment(
         registry_uri=registry,
         registry_endpoint=endpoint,
         registry_region=region,
         registry_ca_file=str(ca_file) if ca_file else None,
         model_version=str(chosen),
-        device=device.value,
+        device=device.value if device else None,
         threads=threads,
         timeout_seconds=timeout,
         prestop_seconds=0,
@@ -73,6 +75,21 @@ def serve(
     _check_free(host, port)
     _announce(chosen, host, port, output)
     _run(environment, host, port)
+
+
+def _environment(**said: Any) -> PredictorEnvironment:
+    try:
+        from modelloop_predictor.settings import SettingsError, read_settings
+    except ImportError as error:
+        raise _missing(error) from error
+    try:
+        return read_settings(**{name: value for name, value in said.items() if value is not None})
+    except SettingsError as error:
+        raise Refused(f"the environment holds what no predictor takes: {error}", "correct or unset it") from error
+
+
+def _missing(error: ImportError) -> Refused:
+    return Refused(f"serving needs the predictor, and {error.name} is missing", "pip install 'modelloop[predictor]'")
 
 
 def cache_folder() -> Path:
@@ -106,9 +123,7 @@ def _run(environment: PredictorEnvironment, host: str, port: int) -> None:
         from modelloop_predictor import logs
         from modelloop_predictor.server import serve as run
     except ImportError as error:
-        raise Refused(
-            f"serving needs the predictor, and {error.name} is missing", "pip install 'modelloop[predictor]'"
-        ) from error
+        raise _missing(error) from error
     # Standard output is for the one document that was announced.
     logs.configure({"version": environment.model_version}, sys.stderr)
     if run(environment, host=host, port=port):

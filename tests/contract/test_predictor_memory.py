@@ -57,6 +57,18 @@ def test_bad_requests_leave_nothing_behind(running: PredictorProcess) -> None:
         assert Wire(connection).ask(request(_GOOD)).status == 200
 
 
+def test_bodies_that_never_end_leave_nothing_behind(running: PredictorProcess) -> None:
+    process = psutil.Process(running.process.pid)
+    before = process.memory_info().rss
+    for _ in range(25):
+        with running.connect() as connection:
+            connection.sendall(PREDICT_HEAD + b"content-length: 8000001\r\n\r\n" + b" " * 8_000_000)
+    with running.connect() as connection:
+        assert Wire(connection).ask(request(_GOOD)).status == 200
+    grown = process.memory_info().rss - before
+    assert grown < 8 * MOST_GROWTH, f"{grown / 2**20:.1f} MiB more after 25 bodies of 8 MB that never ended"
+
+
 def _send(predictor: PredictorProcess, random_: random.Random, count: int) -> None:
     """Half of them pipelined, each round on a connection of its own, some of which are left before the answers."""
     kinds = _bad_requests()

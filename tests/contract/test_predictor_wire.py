@@ -83,6 +83,20 @@ def test_two_requests_in_a_packet_are_answered_in_order(wire: Wire) -> None:
         _is_predicted(wire.answer(), "second")
 
 
+def test_a_client_that_would_rather_speak_http_2_is_answered(wire: Wire) -> None:
+    """Java's own client asks so in every request."""
+    wish = (
+        b"connection: Upgrade, HTTP2-Settings",
+        b"Upgrade: h2c",
+        b"http2-settings: AAEAAEAAAAIAAAABAAMAAABk",
+    )
+    for number in (b"1", b"2", b"3"):
+        _is_predicted(wire.ask(request(ROW, *wish, b"x-request-id: " + number)), number.decode())
+    whole = request(ROW, *wish)
+    _is_predicted(wire.ask(whole[:80], whole[80:]))
+    _is_predicted(wire.ask(chunked(ROW, *wish)))
+
+
 def test_a_refused_request_lends_its_head_to_none_behind_it(wire: Wire) -> None:
     wire.send(request(b"{", b"x-request-id: first") + request(ROW, b"x-request-id: second"))
     _is_refused(wire.answer(), 400, "MalformedBody")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 
@@ -18,7 +19,7 @@ def main() -> int:
         settings = read_settings()
     except SettingsError as error:
         logs.configure({})
-        logs.event("bad-settings", reason="BadSettings", message=str(error))
+        logs.event("bad-settings", logging.ERROR, reason="BadSettings", message=str(error))
         return EXIT_PERMANENT
     logs.configure(
         {

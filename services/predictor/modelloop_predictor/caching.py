@@ -91,7 +91,7 @@ class CachedScoring:
             self._scoring.ask(flight, loop)
         except ProblemError:
             # Nobody may wait for a flight that never began.
-            del self._flights[flight.key]
+            self._flights.pop(flight.key, None)
             raise
 
     def tell(self, question: Question, rows: Float64s, values: Values) -> None:

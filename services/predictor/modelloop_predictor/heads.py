@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,8})(?=\r\n)", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _LONGEST = 4096
 
@@ -52,6 +53,18 @@ class KnownHead:
             return None
         begin = end + len(self._after)
         return data[begin:] if len(data) - begin == int(digits) else None
+
+
+def without_upgrade(data: bytes) -> bytes:
+    """A head that asks for another protocol as one that does not: a server may ignore the wish (RFC 9110, 7.8).
+
+    The parser would take no body for a request that may be upgraded, and Java's own client asks for HTTP/2 in each.
+    """
+    end = data.find(_END)
+    end = len(data) if end < 0 else end
+    if not _UPGRADE.search(data, 0, end):
+        return data
+    return _UPGRADE.sub(b"\r\nignored:", data[:end]) + data[end:]
 
 
 def known_head(data: bytes, head: Head, kind: type) -> KnownHead | None:

@@ -17,7 +17,7 @@ from modelloop_predictor.edge import PREDICT_PATH, problem_answer
 from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.heads import Head
 from modelloop_predictor.parsing import check_content_type, known_id, parse
-from modelloop_predictor.problems import ProblemError
+from modelloop_predictor.problems import ProblemError, check_row_count
 from modelloop_predictor.questions import checked_rows
 from modelloop_predictor.translation import problem_of
 from modelloop_predictor.v2.contract import Inference
@@ -67,6 +67,7 @@ class HotCall(Exchange):
         "head",
         "keep_alive",
         "more_body",
+        "reserved",
         "response_complete",
         "settled",
         "version",
@@ -88,6 +89,7 @@ class HotCall(Exchange):
         self.body = b""
         self.cells: Cells | None = None
         self.deadline = 0.0
+        self.reserved = 0
         self.settled = self.response_complete = self.disconnected = False
         self.more_body = self.keep_alive = True
 
@@ -150,6 +152,7 @@ class PredictCall(HotCall):
         if quick is None:
             self.rows()
             return
+        check_row_count(len(quick.cells))
         self.cells, self.many, self.count = quick.cells, quick.many, len(quick.cells)
         self.entity = quick.entity
         if quick.request_id is not None:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
 from modelloop_predictor.accounts import identity, new_request_id
 from modelloop_predictor.connections import GuardedProtocol, Patrol
-from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head
+from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head, without_upgrade
 from modelloop_predictor.hot_calls import ANSWERED, NO_HEADERS, Headers, HotCall, calls_of
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
 from modelloop_predictor.serving import Serving
@@ -42,7 +42,7 @@ class PredictProtocol(GuardedProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._within_message:
-            super().data_received(data)
+            super().data_received(data if self._headers_since is None else without_upgrade(data))
             return
         known = self._known
         if known is not None and self._is_free() and not self.serving.stuck:
@@ -51,7 +51,7 @@ class PredictProtocol(GuardedProtocol):
                 self._answer_known(known, body)
                 return
         self._begun = 0
-        super().data_received(data)
+        super().data_received(without_upgrade(data))
         call = self._call
         # Of one message alone: of several, the bytes are the first one's and the call may be another's.
         if call is not None and self._begun == 1 and self._misses < _MISSES_BEFORE_GIVING_UP:
@@ -61,6 +61,8 @@ class PredictProtocol(GuardedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         call, self._call = self._call, None
         super().connection_lost(exc)
+        # The flow and the call lead back here: what has arrived would stay until the next full garbage collection.
+        self._arrived = bytearray()
         if call is not None and not call.settled:
             call.leave()
             self._close_account(call)
@@ -173,7 +175,12 @@ class PredictProtocol(GuardedProtocol):
         asker = identity(self.headers)
         live = not asker.forced and not self._takes_copies()
         head = Head(self.url.decode(), asker.request_id, asker.trace, json_length, live)
-        return kind(self, serving.version, head)
+        reserved = serving.bodies.take(int(fields[b"content-length"]))
+        if reserved is None:
+            return None
+        call = kind(self, serving.version, head)
+        call.reserved = reserved
+        return call
 
     def _answer_known(self, known: KnownHead, body: bytes) -> None:
         version = self.serving.version
@@ -202,6 +209,9 @@ class PredictProtocol(GuardedProtocol):
 
     def _close_account(self, call: HotCall) -> None:
         self.serving.metrics.tally.in_flight -= 1
+        if call.reserved:
+            self.serving.bodies.give_back(call.reserved)
+            self._arrived, call.body = bytearray(), b""
         self.serving.accounts.close(call)
 
     def _always(self) -> bytes:

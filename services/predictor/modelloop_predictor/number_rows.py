@@ -12,8 +12,11 @@ import simdjson
 
 from modelloop_core.inference import Float64s
 from modelloop_predictor.parsing import is_entity, is_request_id
+from modelloop_predictor.problems import MOST_ROWS
 
 _ODD = (ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+_MOST_KEYS = 3
+_KEPT_BYTES = 1 << 20
 _WHOLE = range(-(2**63), 2**63)
 
 
@@ -45,7 +48,12 @@ class NumberReader:
             return None
 
     def _decode(self, body: bytes) -> NumberRows | None:
-        request: Any = self._parser.parse(body)
+        # Of its own where the body is large: a parser keeps what the largest one took.
+        parser = self._parser if len(body) <= _KEPT_BYTES else simdjson.Parser()
+        request: Any = parser.parse(body)
+        # Looking for a key takes as long as there are keys.
+        if len(request) > _MOST_KEYS:
+            return None
         # Not its items: they would come as Python's own lists.
         parts = {key: request[key] for key in request.keys()}  # noqa: SIM118
         many = "instances" in parts
@@ -62,9 +70,11 @@ class NumberReader:
     def _cells(self, rows: Any, body: bytes, *, many: bool) -> Float64s | None:
         """The numbers of one row, or of a list of rows, when there is no deeper list that a flat array would hide."""
         width = self._width
+        if many and (len(rows) > MOST_ROWS or body.count(b"[") != len(rows) + 1):
+            return None
         if many and not all(len(row) == width for row in rows):
             return None
-        if body.count(b"[") != (len(rows) + 1 if many else 1):
+        if not many and body.count(b"[") != 1:
             return None
         numbers = np.frombuffer(rows.as_buffer(of_type="d"), dtype=np.float64)
         count = len(rows) if many else 1

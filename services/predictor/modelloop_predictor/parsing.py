@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from modelloop_core.wire.predictions import REQUEST_ID_PATTERN, RESERVED_KEYS, FieldError
-from modelloop_predictor.problems import INVALID, MALFORMED, WRONG_TYPE, ProblemError
+from modelloop_predictor.problems import INVALID, MALFORMED, WRONG_TYPE, ProblemError, check_row_count
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
 _NOT_FINITE = re.compile(rb"[\[:,\s]-?(NaN|Infinity)\b")
 LONGEST_ENTITY = 256
+MOST_ERRORS = 100
+"""Faulty fields that one answer names at most."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,16 @@ def parse(body: bytes, entity_key: str) -> Envelope:
     document = _load(body)
     if not isinstance(document, dict):
         raise _invalid("", f"expected an object with 'features' or 'instances', found {kind_of(document)}")
+    known = (*RESERVED_KEYS, entity_key)
     errors = [
-        FieldError(field=shown(key), message=f"unknown key; known are {', '.join((*RESERVED_KEYS, entity_key))}")
-        for key in document
-        if key not in RESERVED_KEYS and key != entity_key
+        FieldError(field=shown(key), message=f"unknown key; known are {', '.join(known)}")
+        for key in islice((key for key in document if key not in known), MOST_ERRORS)
     ]
     request_id, entity = document.get("request_id"), document.get(entity_key)
     errors += _check_request_id(request_id) + check_entity(entity, entity_key)
     rows, many = _rows(document, errors)
     if errors:
-        raise ProblemError(INVALID, _summary(errors), errors[:100])
+        raise ProblemError(INVALID, _summary(errors), errors[:MOST_ERRORS])
     return Envelope(rows=rows, many=many, request_id=request_id, entity=None if entity is None else str(entity))
 
 
@@ -122,6 +125,7 @@ def _rows(document: dict[str, Any], errors: list[FieldError]) -> tuple[list[Any]
         found = "an empty list" if instances == [] else kind_of(instances)
         errors.append(FieldError(field="instances", message=f"expected a list of at least one row, found {found}"))
         return [], True
+    check_row_count(len(instances))
     return instances, True
 
 

@@ -25,6 +25,7 @@ UNKNOWN_MODEL = Kind(404, "UnknownModel", "This predictor does not serve that mo
 WRONG_METHOD = Kind(405, "WrongMethod", "This page does not take that method")
 TOO_SLOW = Kind(408, "RequestTimeout", "The request arrived too slowly")
 TOO_LARGE = Kind(413, "BodyTooLarge", "The body is too large")
+TOO_MANY_ROWS = Kind(413, "TooManyRows", "The request has too many rows")
 WRONG_TYPE = Kind(415, "WrongContentType", "The body is not declared as JSON")
 INVALID = Kind(422, "InvalidRequest", "The request does not fit the model's signature")
 HEADERS_TOO_LARGE = Kind(431, "HeadersTooLarge", "The headers are too large")
@@ -35,7 +36,12 @@ NOT_READY = Kind(503, "NotReady", "The predictor is not ready")
 QUEUE_FULL = Kind(503, "QueueFull", "Too many requests wait for the model")
 OUT_OF_MEMORY = Kind(503, "OutOfMemory", "There was no memory for this request")
 MODEL_STUCK = Kind(503, "ModelStuck", "The model hangs")
+OVERLOADED = Kind(503, "Overloaded", "The bodies of all requests together take too much memory")
 DEADLINE = Kind(504, "DeadlineExceeded", "The model did not answer in time")
+
+
+MOST_ROWS = 10_000
+"""Rows of one request: more would hold up all others, and are the business of batch scoring."""
 
 
 @dataclass
@@ -75,3 +81,9 @@ class ProblemError(Exception):
 def retry_later(kind: Kind, detail: str, seconds: int = 1) -> ProblemError:
     """A problem that passes: with Retry-After in whole seconds."""
     return ProblemError(kind, detail, headers={"retry-after": str(seconds)})
+
+
+def check_row_count(count: int) -> None:
+    """Raise 413 for more than MOST_ROWS."""
+    if count > MOST_ROWS:
+        raise ProblemError(TOO_MANY_ROWS, f"a request may have {MOST_ROWS} rows, this one has {count}; send several")

@@ -48,6 +48,7 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
         body = await read_body(
             request.receive,
             headers.get("content-length"),
+            serving.bodies,
             max_bytes=settings.max_body_bytes,
             seconds=settings.read_seconds,
         )

@@ -17,7 +17,6 @@ from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
 from modelloop_predictor.questions import Outcomes, Question, answer, parts, read
 from modelloop_predictor.telemetry.audience import Audience
-from modelloop_predictor.version import LoadedVersion
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Scoring:
     def _outcomes(self, batch: list[Question], rows: Float64s) -> tuple[Outcomes, Values]:
         """Of each question what the model answered, or how it failed; and where none failed, all answers together."""
         try:
-            values = self._forward(batch[0].version, rows)
+            values = self._forward(batch, rows)
         except Exception as error:  # noqa: BLE001 whatever the model raises belongs to the requests that wait
             if len(batch) == 1:
                 return [error], []
@@ -126,13 +125,18 @@ class Scoring:
             return [self._outcomes([question], part)[0][0] for question, part in singly], []
         return parts(batch, values), values
 
-    def _forward(self, version: LoadedVersion, rows: Float64s) -> Values:
-        block = self._limits.max_rows
+    def _forward(self, batch: list[Question], rows: Float64s) -> Values:
+        scorer, block = batch[0].version.scorer, self._limits.max_rows
         if len(rows) <= block:
-            values: Values = version.scorer.predict(rows).tolist()
+            values: Values = scorer.predict(rows).tolist()
             return values
-        starts = range(0, len(rows), block)
-        return [value for start in starts for value in version.scorer.predict(rows[start : start + block]).tolist()]
+        values = []
+        for start in range(0, len(rows), block):
+            # Its deadline is over, or the client has left: others wait for the model.
+            if batch[0].settled:
+                return [None] * len(rows)
+            values += scorer.predict(rows[start : start + block]).tolist()
+        return values
 
     def _finish(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.accounts import Accounts, Tracer
+from modelloop_predictor.body import BodyBudget
 from modelloop_predictor.caching import CachedScoring, Questions
 from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.model_thread import ModelThread
@@ -17,6 +18,8 @@ from modelloop_predictor.telemetry.state import NOT_WANTED
 from modelloop_predictor.version import LoadedVersion
 
 RETRY_AFTER_SECONDS = 5
+_LARGE_BODIES = 8
+"""So many bodies of the largest size may be on their way at once."""
 
 
 class Serving:
@@ -35,6 +38,7 @@ class Serving:
         self.metrics = metrics
         self.accounts = Accounts(metrics.tally, settings.access_log_per_second, tracer)
         self.scoring = Scoring(thread, _limits(settings), metrics.tally.batches.observe)
+        self.bodies = BodyBudget(_LARGE_BODIES * settings.max_body_bytes)
         self._stuck_after = stuck_after(settings)
         self.questions: Questions = self.scoring
         if settings.cache_max_entries:

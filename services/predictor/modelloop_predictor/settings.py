@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,12 +21,17 @@ class _Settings(PredictorEnvironment, BaseSettings):
     )
 
 
-def read_settings() -> PredictorEnvironment:
-    """The settings from `MODELLOOP_*`; raises SettingsError naming each variable that is bad or missing."""
+def read_settings(**given: Any) -> PredictorEnvironment:
+    """The settings from `MODELLOOP_*`, with those that are `given` in their place.
+
+    Raises SettingsError naming each variable that is bad or missing.
+    """
     try:
-        settings = _Settings()
+        settings = _Settings(**given)
     except ValidationError as error:
-        lines = [_line(fault["loc"], fault["msg"], fault["input"]) for fault in error.errors()]
+        # Of what one value leads to, the first is the cause: rules whose one rule is bad are also too few.
+        causes = {fault["loc"][:2]: fault for fault in reversed(error.errors())}
+        lines = [_line(fault["loc"], fault["msg"], fault["input"]) for fault in reversed(causes.values())]
         raise SettingsError("\n".join(lines)) from error
     return PredictorEnvironment(**settings.model_dump())
 

@@ -15,14 +15,12 @@ import numpy as np
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature, level_text
 from modelloop_core.inference import UNSEEN, Float64s
 from modelloop_core.wire.predictions import FieldError
-from modelloop_predictor.parsing import Envelope, kind_of, shown
+from modelloop_predictor.parsing import MOST_ERRORS, Envelope, kind_of, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _NULL = float("nan")
-MOST_ERRORS = 100
-"""Faulty fields that one answer names at most."""
 
 _Reader = Callable[[Any], float]
 

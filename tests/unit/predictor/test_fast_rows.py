@@ -152,6 +152,12 @@ def test_rows_that_only_count_up_to_the_width_are_not_read_as_numbers(rows: str)
     _check_agreement(_TWO, body)
 
 
+def test_of_many_keys_none_is_looked_for() -> None:
+    """A look takes as long as there are keys: together they would take minutes."""
+    keys = ",".join(f'"k{number}":1' for number in range(200_000))
+    assert NumberReader(2, ENTITY_KEY).decode(f'{{{keys},"features":[1,2]}}'.encode()) is None
+
+
 def test_requests_of_both_kinds_share_one_matrix() -> None:
     reader = FastReader(_TWO, ENTITY_KEY)
     rows = reader.matrix([[(1.0, 2)], np.array([[3.0, 4.0], [5.0, 6.0]])])

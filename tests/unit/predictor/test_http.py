@@ -115,6 +115,29 @@ def test_a_body_without_a_length_is_bounded_too(started: Start) -> None:
     _problem(predictor.ask("POST", "/predict", content=blocks(), headers=JSON), 413, "BodyTooLarge")
 
 
+def test_bodies_that_take_too_much_together_are_refused_until_others_are_gone(started: Start) -> None:
+    predictor = started(model_files.Logistic(), max_body_bytes=100_000, read_seconds=0.05)
+    body = json.dumps({"features": [1, 2]}).ljust(100_000)
+    taken = [predictor.serving.bodies.take(100_000) for _ in range(9)]
+    assert taken == [100_000] * 8 + [None]
+    answer = predictor.ask("POST", "/predict", content=body, headers=JSON)
+    _problem(answer, 503, "Overloaded")
+    assert int(answer.headers["retry-after"]) > 0
+    assert predictor.predict({"features": [1, 2]}).status_code == 200
+    predictor.serving.bodies.give_back(100_000)
+    for _ in range(3):
+        assert predictor.ask("POST", "/predict", content=body, headers=JSON).status_code == 200
+    _problem(predictor.ask("POST", "/predict", content=never_ending(), headers=JSON), 408, "RequestTimeout")
+    assert predictor.ask("POST", "/predict", content=body, headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize("row", ["[1,2]", "[]", '{"first":1}', "null"])
+def test_more_rows_than_the_bound_are_refused_whatever_they_are(started: Start, row: str) -> None:
+    body = f'{{"instances":[{",".join([row] * 10_001)}]}}'
+    answer = started(model_files.Logistic()).ask("POST", "/predict", content=body, headers=JSON)
+    assert "10000 rows, this one has 10001" in _problem(answer, 413, "TooManyRows")["detail"]
+
+
 def test_a_body_that_stalls_is_timed_out(started: Start) -> None:
     predictor = started(model_files.Logistic(), read_seconds=0.05)
     answer = predictor.ask("POST", "/predict", content=never_ending(), headers=JSON)

@@ -173,6 +173,26 @@ def test_a_request_larger_than_a_batch_is_cut_in_blocks_in_the_thread(desk: Open
     assert len(after.outcomes) == 1
 
 
+class _Leaving(Sums):
+    """A model during whose second block its caller's time is over."""
+
+    caller: Asked
+
+    def predict(self, matrix: Any) -> Any:
+        self.caller.left = len(self.forwards) == 1
+        return super().predict(matrix)
+
+
+def test_a_large_request_that_is_overdue_is_left_after_the_block_it_is_in(desk: Open) -> None:
+    at = desk(max_rows=4, model=_Leaving())
+    assert isinstance(at.model, _Leaving)
+    at.model.caller = at.ask(*[[number / 10, 0.0] for number in range(40)])
+    at.loop.turn()
+    at.thread.work()
+    assert at.model.forwards == [4, 4]
+    assert at.model.caller.outcomes == []
+
+
 @pytest.mark.parametrize("quick", [True, False], ids=["on the loop", "in the thread"])
 @pytest.mark.parametrize("error", [ModelFailed, OutOfMemory, ValueError])
 def test_a_request_on_which_the_model_raises_costs_only_itself(desk: Open, quick: bool, error: type[Exception]) -> None:

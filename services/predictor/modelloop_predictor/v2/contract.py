@@ -28,6 +28,8 @@ from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.rows import MATRIX, TensorReader, is_matrix
 from modelloop_predictor.v2.tensors import TEXT, Tensor
 
+_MOST_STRANGE = 1000
+
 PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
 BINARY_SIZE = "binary_data_size"
@@ -96,6 +98,11 @@ class Contract:
         }
         self._entity_key = entity_key
         self._reader = TensorReader(signature, unseen)
+
+    def check_count(self, tensors: int) -> None:
+        """Raise 422 for far more tensors than the model has features, before any of them is read."""
+        if tensors > len(self.column_inputs) + _MOST_STRANGE:
+            raise _invalid("inputs", f"there are {tensors}; the model takes {len(self.column_inputs)} at the most")
 
     def rows(self, tensors: Sequence[Tensor]) -> Float64s:
         """float64 [rows, features] of tensors that fit the signature; raises 422."""

@@ -21,6 +21,7 @@ from modelloop_predictor.problems import (
     OUT_OF_MEMORY,
     QUEUE_FULL,
     TOO_LARGE,
+    TOO_MANY_ROWS,
     UNKNOWN_MODEL,
     Kind,
     ProblemError,
@@ -39,6 +40,7 @@ _CODES: dict[Kind, grpc.StatusCode] = {
     MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
     INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
+    TOO_MANY_ROWS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     # Clients try again on UNAVAILABLE by themselves.

@@ -50,6 +50,7 @@ def read(request: ModelInferRequest, contract: Contract) -> Inference:
     """The request held against the signature; raises 422."""
     parameters = _values(request.parameters)
     raw = flag(parameters, BINARY_OUTPUT, "", bool(request.raw_input_contents))
+    contract.check_count(len(request.inputs))
     asked = [_Output(output.name, _values(output.parameters)) for output in request.outputs]
     return Inference(
         rows=contract.rows(_tensors(request)),

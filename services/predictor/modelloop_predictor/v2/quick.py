@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from modelloop_core.feature_schema import BinaryOutput, RegressionOutput, Signature
+from modelloop_predictor.problems import MOST_ROWS
 from modelloop_predictor.v2.contract import PREDICTION, Contract
 from modelloop_predictor.v2.rows import MATRIX, is_matrix
 
@@ -56,9 +57,9 @@ class QuickCodec:
             return None
         tensor, width = request.inputs[0], self._width
         rows, data = tensor.shape[0], tensor.data
-        if tensor.name != MATRIX or tensor.shape[1] != width or rows < 1 or tensor.datatype not in _FLOATS:
+        if tensor.name != MATRIX or tensor.shape[1] != width or tensor.datatype not in _FLOATS:
             return None
-        if rows * width != len(data):
+        if not 1 <= rows <= MOST_ROWS or rows * width != len(data):
             return None
         cells = [data] if rows == 1 else [data[start : start + width] for start in range(0, len(data), width)]
         return QuickInference(cells, request.id)

@@ -6,6 +6,7 @@ a `binary_data_size` follow in their order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ BINARY_TYPE = "application/octet-stream"
 
 Parameters = dict[str, bool | int | float | str]
 
+_JSON_NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
 _JSON_HEADERS: Mapping[str, str] = {"content-type": JSON_TYPE}
 
 
@@ -84,6 +86,7 @@ class RestCodec:
         request, contract = parsed.request, self._contract
         if request.model_name not in (None, contract.model_name):
             raise _invalid("model_name", f"{shown(request.model_name or '')!r} is not the model of this address")
+        contract.check_count(len(request.inputs))
         binary = flag(request.parameters, BINARY_OUTPUT, "", False)
         return Inference(
             rows=contract.rows(_tensors(request.inputs, parsed.data)),
@@ -120,7 +123,7 @@ class RestCodec:
             return self._decoder.decode(text)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
-            raise _invalid(path.rstrip("`").lstrip(".") or "request", message) from None
+            raise _invalid(path.rstrip("`").lstrip(".") or "request", _in_json_terms(message)) from None
         except UnicodeDecodeError:
             raise ProblemError(MALFORMED, "the JSON is not UTF-8") from None
         except (msgspec.DecodeError, RecursionError) as error:
@@ -171,6 +174,11 @@ def _checked_size(given: InferInput, size: object, left: int) -> int:
             given.name, f"{BINARY_SIZE} is {size}, but {left} bytes are left; is {LENGTH_HEADER} right?"[:160]
         )
     return size
+
+
+def _in_json_terms(message: str) -> str:
+    """The decoder's message with JSON's names of types instead of Python's."""
+    return re.sub(r"\b(str|int|float|bool)\b", lambda found: _JSON_NAMES[found[0]], message)
 
 
 def _invalid(field: str, message: str) -> ProblemError:

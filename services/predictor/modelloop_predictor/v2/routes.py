@@ -98,7 +98,9 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
 async def _body(request: Request, serving: Serving) -> bytes:
     settings = serving.settings
     declared = request.headers.get("content-length")
-    return await read_body(request.receive, declared, max_bytes=settings.max_body_bytes, seconds=settings.read_seconds)
+    return await read_body(
+        request.receive, declared, serving.bodies, max_bytes=settings.max_body_bytes, seconds=settings.read_seconds
+    )
 
 
 def _index_request(body: bytes) -> _IndexRequest:

@@ -15,11 +15,11 @@ import numpy as np
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature
 from modelloop_core.inference import UNSEEN, Float64s
 from modelloop_core.wire.predictions import FieldError
-from modelloop_predictor.parsing import shown
+from modelloop_predictor.parsing import MOST_ERRORS, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.tensors import FLAG, TEXT, Tensor, refused
-from modelloop_predictor.validation import MOST_ERRORS, RowReader
+from modelloop_predictor.validation import RowReader
 
 MATRIX = "features"
 """Name of the one tensor that holds all features."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import shown
-from modelloop_predictor.problems import INVALID, ProblemError
+from modelloop_predictor.problems import INVALID, ProblemError, check_row_count
 
 TEXT = "BYTES"
 FLAG = "BOOL"
@@ -59,13 +59,14 @@ class Tensor:
 
 
 def count_of(name: str, datatype: str, shape: Sequence[int]) -> int:
-    """The number of elements; raises 422 for a datatype or a shape that no tensor of rows can have."""
+    """The number of elements; raises 422 for a datatype or shape that no tensor of rows can have, 413 for too many."""
     if datatype not in NUMBERS and datatype != TEXT:
         known = ", ".join((*NUMBERS, TEXT))
         raise refused(name, f"unknown datatype {shown(datatype)!r}; known are {known}")
     if not 1 <= len(shape) <= 2 or min(shape) < 1:
         found = shown(str(list(shape[:8])))
         raise refused(name, f"expected shape [rows] or [rows, columns] with at least 1 of each, found {found}")
+    check_row_count(shape[0])
     return math.prod(shape)
 
 
