@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from modelloop_core.drift.bins import Bins, Float64s, LevelBins, to_coarse
 from modelloop_core.drift.profile import ColumnProfile
@@ -72,3 +74,11 @@ def unseen_count(bins: Bins, profile: ColumnProfile) -> int:
         return int(profile.counts[-1])
     place = unseen_cell(bins)
     return 0 if place is None else int(to_coarse(profile.counts, bins.coarse)[place])
+
+
+def padded(rows: Sequence[npt.NDArray[np.float64 | np.int64]]) -> Float64s:
+    """Rows of several lengths in one array, filled up with zeros."""
+    filled = np.zeros((len(rows), max(map(len, rows))))
+    for place, row in enumerate(rows):
+        filled[place, : len(row)] = row
+    return filled

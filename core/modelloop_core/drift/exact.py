@@ -11,7 +11,7 @@ from scipy import stats
 from modelloop_core.drift.bins import Float64s
 from modelloop_core.drift.profile import cast
 from modelloop_core.drift.reference import ColumnReference
-from modelloop_core.drift.shape import over_sd
+from modelloop_core.drift.shapes import shape_of
 from modelloop_core.drift.significance import ks_pvalues
 from modelloop_core.drift.statistics import Statistics
 
@@ -24,19 +24,13 @@ def with_samples(found: Statistics, column: ColumnReference, reference: Float64s
     # Of a handful of rows scipy divides by zero on the way to a p-value, which is not the one that is taken here.
     with np.errstate(divide="ignore"):
         statistic = float(stats.ks_2samp(ours, theirs, method="asymp").statistic)
+    pvalue = float(ks_pvalues(np.array([statistic]), np.array([found.n_eff]))[0])
     area = _area(ours[np.isfinite(ours)], theirs[np.isfinite(theirs)])
-    return replace(
-        found,
-        ks_statistic=statistic,
-        ks_pvalue=float(ks_pvalues(np.array([statistic]), np.array([found.n_eff]))[0]),
-        wasserstein=area,
-        wasserstein_over_sd=over_sd(area, column.sd),
-    )
+    return replace(found, shape=shape_of(column, statistic, pvalue, area))
 
 
-def _area(ours: Float64s, theirs: Float64s) -> float | None:
+def _area(ours: Float64s, theirs: Float64s) -> float:
     if not len(ours) or not len(theirs):
-        return None
+        return math.nan
     with np.errstate(over="ignore", invalid="ignore"):
-        area = float(stats.wasserstein_distance(ours, theirs))
-    return area if math.isfinite(area) else None
+        return float(stats.wasserstein_distance(ours, theirs))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelloop_core.drift.enough import null_quantile
 from modelloop_core.drift.rates import RateChange, rate_changes
-from modelloop_core.drift.statistics import Statistics
+from modelloop_core.drift.statistics import Distances, Statistics
 from modelloop_core.wire.reports import Level
 from modelloop_core.wire.settings import DriftSettings, FeatureSettings, Method
 
@@ -50,14 +50,14 @@ class Finding:
 
 def findings_of(found: Statistics, rule: FeatureSettings, settings: DriftSettings) -> tuple[Finding, ...]:
     """What there is to judge in a column, its values first; nothing where either side has no value."""
-    if not found.current_n or not found.reference_n:
+    if found.distances is None:
         return ()
     rates = (_of_rate(change, found, settings) for change in rate_changes(found))
-    return (_of_values(found, rule, settings), *rates)
+    return (_of_values(found, found.distances, rule, settings), *rates)
 
 
-def _of_values(found: Statistics, rule: FeatureSettings, settings: DriftSettings) -> Finding:
-    method, size = _distance(found, rule.method)
+def _of_values(found: Statistics, apart: Distances, rule: FeatureSettings, settings: DriftSettings) -> Finding:
+    method, size = _distance(found, apart, rule.method)
     significant = settings.significant if rule.significant is None else rule.significant
     chance = null_quantile(method, found.cells, found.n_eff)
     return Finding(
@@ -65,19 +65,19 @@ def _of_values(found: Statistics, rule: FeatureSettings, settings: DriftSettings
         size=size,
         moderate=settings.moderate,
         significant=significant,
-        pvalue=1.0 if found.chi2_pvalue is None else found.chi2_pvalue,
+        pvalue=apart.chi2_pvalue,
         enough=found.current_n >= settings.min_samples and chance < settings.moderate,
         text=f"{method} {size:.3g}",
     )
 
 
-def _distance(found: Statistics, method: Method) -> tuple[Method, float]:
+def _distance(found: Statistics, apart: Distances, method: Method) -> tuple[Method, float]:
     """The distance that is judged; levels have no order, so that there is no KS of them, and PSI stands in."""
-    if method == "ks" and found.ks_statistic is not None:
-        return method, found.ks_statistic
-    if method == "js" and found.js_distance is not None:
-        return method, found.js_distance
-    return "psi", found.psi_seen or 0.0
+    if method == "ks" and found.shape is not None:
+        return method, found.shape.ks_statistic
+    if method == "js":
+        return method, apart.js_distance
+    return "psi", apart.psi_seen or 0.0
 
 
 def _of_rate(change: RateChange, found: Statistics, settings: DriftSettings) -> Finding:

@@ -1,6 +1,7 @@
 """Distances that need an order, from fine bins: the largest gap of two distribution functions, and the area between.
 
 What lies inside a bin is not known, so both are lower bounds of what raw samples would give; from 80 bins close ones.
+Like `distances`, they take many columns at once: bins that fill up a row hold nothing on either side.
 """
 
 from __future__ import annotations
@@ -9,43 +10,39 @@ import math
 
 import numpy as np
 
-from modelloop_core.drift.bins import NumericBins
-from modelloop_core.drift.profile import ColumnProfile
+from modelloop_core.drift.bins import Float64s
 
 ROUNDING = 1e-12
 
 
-def ks_statistic(current: ColumnProfile, reference: ColumnProfile) -> float | None:
-    """Kolmogorov-Smirnov's sup |F-G| at the edges, infinities at the ends; None where either side has no value."""
-    ours, theirs = (
-        np.concatenate(([side.negative_infinite], side.counts, [side.positive_infinite]))
-        for side in (current, reference)
-    )
-    n, m = int(ours.sum()), int(theirs.sum())
-    if not n or not m:
-        return None
-    return float(np.abs(np.cumsum(ours) / n - np.cumsum(theirs) / m).max())
+def ks_statistic(current: Float64s, reference: Float64s) -> Float64s:
+    """Kolmogorov-Smirnov's sup |F-G| of counts [..., bins] in order; NaN where either side is empty."""
+    ours, theirs = np.cumsum(current, axis=-1), np.cumsum(reference, axis=-1)
+    with np.errstate(invalid="ignore"):
+        gaps: Float64s = np.abs(ours / ours[..., -1:] - theirs / theirs[..., -1:]).max(axis=-1)
+    return gaps
 
 
-def wasserstein(bins: NumericBins, current: ColumnProfile, reference: ColumnProfile) -> float | None:
-    """A lower bound of the area between both distribution functions, finite values only, in the column's unit.
+def wasserstein(
+    upper: Float64s, current: Float64s, current_sums: Float64s, reference: Float64s, reference_sums: Float64s
+) -> Float64s:
+    """A lower bound of the area between both distribution functions, in the column's unit; NaN where it is not known.
 
-    By parts, the area within (a, b] with its sign is b(F-G)(b) - a(F-G)(a) minus the difference of the bin's mean
-    shares, which sums give exactly; the bound takes each bin's as a whole. None where either side has no finite value
-    or a sum is beyond float64.
+    From counts and sums [..., bins] of finite values and the bins' `upper` edges [..., bins], of the last bin 0. By
+    parts, the area within (a, b] with its sign is b(F-G)(b) - a(F-G)(a) minus the difference of the bin's mean shares,
+    which sums give exactly; the bound takes each bin's as a whole.
     """
-    n, m = int(current.counts.sum()), int(reference.counts.sum())
-    if not n or not m:
-        return None
-    gaps = np.cumsum(current.counts / n - reference.counts / m)[:-1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        ends = np.concatenate(([0.0], np.array(bins.edges) * gaps, [0.0]))
-        ours, theirs = current.sums / n, reference.sums / m
-        areas = np.abs(np.diff(ends) - (ours - theirs))
+    n, m = current.sum(axis=-1, keepdims=True), reference.sum(axis=-1, keepdims=True)
+    with np.errstate(all="ignore"):
+        ends = upper * np.cumsum(current / n - reference / m, axis=-1)
+        ours, theirs = current_sums / n, reference_sums / m
+        areas = np.abs(np.diff(ends, axis=-1, prepend=0.0) - (ours - theirs))
         # Sums of the same values in another order differ in the last digits, and that is no area.
         areas[areas <= ROUNDING * (np.abs(ours) + np.abs(theirs))] = 0.0
-        total = float(areas.sum())
-    return total if math.isfinite(total) and total < np.finfo(np.float64).max / max(n, m) else None
+        total: Float64s = areas.sum(axis=-1)
+        # A sum beyond float64 was counted as its largest number.
+        total[~(total < np.finfo(np.float64).max / np.maximum(n, m)[..., 0])] = np.nan
+    return total
 
 
 def over_sd(distance: float | None, sd: float | None) -> float | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import special, stats
 
-from modelloop_core.drift.bins import Float64s
+from modelloop_core.drift.bins import Float64s, Int64s
 
 LEAST_EXPECTED = 5.0
 
@@ -26,35 +27,39 @@ def ks_pvalues(statistics: Float64s, sizes: Float64s) -> Float64s:
         return np.asarray(stats.kstwo.sf(statistics, np.maximum(np.round(sizes), 1)), dtype=np.float64)
 
 
-def chi2_contingency(current: Float64s, reference: Float64s) -> tuple[float, float] | None:
-    """Statistic and p-value of a two-sample chi-squared test without Yates' correction, cells [k] pooled by `pooled`.
+def chi2_statistic(current: Sequence[float], reference: Sequence[float]) -> tuple[float, int]:
+    """The two-sample chi-squared statistic without Yates' correction, cells pooled by `pooled`, and their number.
 
-    (0, 1) where pooling leaves a single cell, which both sides share; None where either side is empty.
+    Neither side is empty. A single cell, which both sides share, cannot differ: 0.
     """
-    if not current.any() or not reference.any():
-        return None
-    table = pooled(current, reference)
-    if table.shape[1] < 2:
-        return 0.0, 1.0
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    statistic = float(((table - expected) ** 2 / expected).sum())
-    return statistic, float(special.chdtrc(table.shape[1] - 1, statistic))
+    groups = pooled(current, reference)
+    n, m = math.fsum(current), math.fsum(reference)
+    # Of two rows, the sum of (observed - expected)^2 / expected comes down to this.
+    total = math.fsum((ours * m - theirs * n) ** 2 / (ours + theirs) for ours, theirs in groups)
+    return (total / (n * m) if len(groups) > 1 else 0.0), len(groups)
 
 
-def pooled(current: Float64s, reference: Float64s) -> Float64s:
-    """Both rows of counts [2, groups]: neighbours together until both of a group's expected counts are at least 5."""
-    n, m = float(current.sum()), float(reference.sum())
+def chi2_pvalues(statistics: Float64s, groups: Int64s) -> Float64s:
+    """P-values of chi-squared statistics [k] over so many groups [k]; of a single group 1."""
+    pvalues: Float64s = special.chdtrc(np.maximum(groups - 1, 1), statistics)
+    return np.where(groups > 1, pvalues, 1.0)
+
+
+def pooled(current: Sequence[float], reference: Sequence[float]) -> list[tuple[float, float]]:
+    """Both counts of each group: neighbours together until both expected counts of a group are at least 5."""
+    n, m = math.fsum(current), math.fsum(reference)
     needed = LEAST_EXPECTED * (n + m) / min(n, m)
-    totals = (current + reference).tolist()
-    starts, have = [0], 0.0
-    for place, total in enumerate(totals):
-        have += total
-        if have >= needed:
-            starts.append(place + 1)
-            have = 0.0
+    groups, ours, theirs = [], 0.0, 0.0
+    for k, other_k in zip(current, reference, strict=True):
+        ours, theirs = ours + k, theirs + other_k
+        if ours + theirs >= needed:
+            groups.append((ours, theirs))
+            ours = theirs = 0.0
+    if not groups:
+        return [(ours, theirs)]
     # What is left at the end is too little for a group of its own.
-    starts = starts[:-1] or [0]
-    return np.add.reduceat(np.stack([current, reference]), starts, axis=1)
+    last_ours, last_theirs = groups[-1]
+    return [*groups[:-1], (last_ours + ours, last_theirs + theirs)]
 
 
 def rate_pvalue(hits: float, n: float, other_hits: float, m: float) -> float:

@@ -1,46 +1,59 @@
-"""Every number of one column, from two profiles in the same bins; `docs/drift.md` says what each means."""
+"""Every number of a column, from two profiles in the same bins; `docs/drift.md` says what each means.
+
+All columns of a window are compared at once: numpy and scipy take longer to be called than to answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from modelloop_core.drift import distances, shape
-from modelloop_core.drift.bins import NumericBins
-from modelloop_core.drift.cells import Cells, Rates, cells_of, names_of, rates_of
-from modelloop_core.drift.profile import ColumnProfile
+from modelloop_core.drift import distances
+from modelloop_core.drift.bins import Float64s
+from modelloop_core.drift.cells import Cells, Rates, cells_of, names_of, padded, rates_of
+from modelloop_core.drift.profile import ColumnProfile, EdgesDiffer
 from modelloop_core.drift.reference import ColumnReference
-from modelloop_core.drift.significance import chi2_contingency, effective_size, ks_pvalues
+from modelloop_core.drift.shapes import Shape, shapes_of
+from modelloop_core.drift.significance import chi2_pvalues, chi2_statistic, effective_size
+
+
+@dataclass(frozen=True)
+class Distances:
+    """What the cells of both sides say, neither of them empty.
+
+    `psi_seen` leaves unseen and infinite values out, whose smoothed share is biased where one side has few rows; it is
+    None where a side has none but these. `moved_most` names the cell of `l_infinity`.
+    """
+
+    psi: float
+    psi_seen: float | None
+    kl: float
+    js_distance: float
+    hellinger: float
+    l_infinity: float
+    moved_most: str | None
+    chi2_statistic: float
+    chi2_pvalue: float
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """One column's distances and tests, each a finite number or None; of the values, nulls apart.
+    """One column's distances and tests: of its values, nulls apart.
 
-    `n_eff` is that of both sides after their design effects. `psi_seen` leaves unseen and infinite values out, whose
-    smoothed share is biased where one side has few rows; `cells` is how many cells it compares.
+    `n_eff` is that of both sides after their design effects, `cells` how many cells the judged PSI compares. There are
+    no `distances` where a side has no value, and no `shape` of levels.
     """
 
     reference: Rates
     current: Rates
     n_eff: float
     cells: int
-    design_effects: tuple[float, float] = (1.0, 1.0)
-    psi: float | None = None
-    psi_seen: float | None = None
-    kl: float | None = None
-    js_distance: float | None = None
-    hellinger: float | None = None
-    l_infinity: float | None = None
-    moved_most: str | None = None
-    wasserstein: float | None = None
-    wasserstein_over_sd: float | None = None
-    ks_statistic: float | None = None
-    ks_pvalue: float | None = None
-    chi2_statistic: float | None = None
-    chi2_pvalue: float | None = None
+    design_effects: tuple[float, float]
+    distances: Distances | None = None
+    shape: Shape | None = None
 
     @property
     def reference_n(self) -> int:
@@ -51,6 +64,31 @@ class Statistics:
     def current_n(self) -> int:
         """The current values, nulls not among them."""
         return self.current.rows - self.current.null
+
+    @property
+    def psi(self) -> float | None:
+        """The PSI that is shown, or None where a side has no value."""
+        return None if self.distances is None else self.distances.psi
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One column of both sides, on its way."""
+
+    reference: ColumnReference
+    frozen: ColumnProfile
+    current: ColumnProfile
+    theirs: Cells
+    ours: Cells
+    design_effects: tuple[float, float]
+
+    @property
+    def has_values(self) -> bool:
+        return bool(self.ours.n and self.theirs.n)
+
+    @property
+    def n_eff(self) -> float:
+        return effective_size(self.ours.n / self.design_effects[0], self.theirs.n / self.design_effects[1])
 
 
 def compare(reference: ColumnReference, current: ColumnProfile, design_effect: float = 1.0) -> Statistics:
@@ -65,64 +103,77 @@ def compare_all(
     references: Mapping[str, ColumnReference], current: Mapping[str, ColumnProfile], design_effect: float = 1.0
 ) -> dict[str, Statistics]:
     """`compare` for each column of `current`, which must have a reference."""
-    found = {name: _compare(references[name], profile, design_effect) for name, profile in current.items()}
-    # One call for all: scipy takes 30 times as long to be called as to answer.
-    tested = [name for name, one in found.items() if one.ks_statistic is not None]
-    pvalues = ks_pvalues(
-        np.array([found[name].ks_statistic for name in tested]), np.array([found[name].n_eff for name in tested])
+    pairs = {name: _pair(references[name], profile, design_effect) for name, profile in current.items()}
+    whole = {name: pair for name, pair in pairs.items() if pair.has_values}
+    apart = dict(zip(whole, _distances(list(whole.values())), strict=True))
+    numeric = {name: pair for name, pair in whole.items() if pair.reference.bins.kind == "numeric"}
+    shapes = dict(
+        zip(
+            numeric,
+            shapes_of([(one.reference, one.frozen, one.current, one.n_eff) for one in numeric.values()]),
+            strict=True,
+        )
     )
-    return {
-        **found,
-        **{name: replace(found[name], ks_pvalue=float(p)) for name, p in zip(tested, pvalues, strict=True)},
-    }
+    return {name: _statistics(pair, apart.get(name), shapes.get(name)) for name, pair in pairs.items()}
 
 
-def _compare(reference: ColumnReference, current: ColumnProfile, design_effect: float) -> Statistics:
-    frozen, bins = reference.profile, reference.bins
-    # Adding is what checks that both have these bins.
-    _ = frozen + current
-    ours, theirs = cells_of(bins, current), cells_of(bins, frozen)
+def _pair(reference: ColumnReference, current: ColumnProfile, design_effect: float) -> _Pair:
+    bins, frozen = reference.bins, reference.profile
+    if len(current.counts) != bins.size:
+        raise EdgesDiffer(f"a profile of {len(current.counts)} bins was not counted in its reference's {bins.size}")
     effects = (max(design_effect, 1.0), reference.design_effect)
-    found = Statistics(
-        reference=rates_of(bins, frozen),
-        current=rates_of(bins, current),
-        n_eff=effective_size(ours.n / effects[0], theirs.n / effects[1]),
-        cells=int(((ours.seen > 0) | (theirs.seen > 0)).sum()),
-        design_effects=effects,
-    )
-    if not ours.n or not theirs.n:
-        return found
-    found = _with_cells(found, ours, theirs, names_of(bins))
-    return _with_shape(found, reference, current, frozen) if isinstance(bins, NumericBins) else found
+    return _Pair(reference, frozen, current, cells_of(bins, frozen), cells_of(bins, current), effects)
 
 
-def _with_cells(found: Statistics, ours: Cells, theirs: Cells, names: tuple[str, ...]) -> Statistics:
-    largest = distances.l_infinity(ours.counts, theirs.counts)
-    alike = ours.all_seen and theirs.all_seen
-    psi = distances.psi(ours.counts, theirs.counts)
-    chi2 = chi2_contingency(ours.counts / found.design_effects[0], theirs.counts / found.design_effects[1])
-    return replace(
-        found,
-        psi=psi,
-        psi_seen=psi if alike else distances.psi(ours.seen, theirs.seen),
-        kl=distances.kl(ours.counts, theirs.counts),
-        js_distance=distances.js_distance(ours.counts, theirs.counts),
-        hellinger=distances.hellinger(ours.counts, theirs.counts),
-        l_infinity=largest and largest[0],
-        moved_most=names[largest[1]] if largest and largest[0] else None,
-        chi2_statistic=chi2 and chi2[0],
-        chi2_pvalue=chi2 and chi2[1],
+def _statistics(pair: _Pair, apart: Distances | None, shape: Shape | None) -> Statistics:
+    bins = pair.reference.bins
+    return Statistics(
+        reference=rates_of(bins, pair.frozen),
+        current=rates_of(bins, pair.current),
+        n_eff=pair.n_eff,
+        cells=int(np.count_nonzero(pair.ours.seen + pair.theirs.seen)),
+        design_effects=pair.design_effects,
+        distances=apart,
+        shape=shape,
     )
 
 
-def _with_shape(
-    found: Statistics, reference: ColumnReference, current: ColumnProfile, frozen: ColumnProfile
-) -> Statistics:
-    assert isinstance(reference.bins, NumericBins)  # noqa: S101 the caller has chosen by kind
-    area = shape.wasserstein(reference.bins, current, frozen)
-    return replace(
-        found,
-        ks_statistic=shape.ks_statistic(current, frozen),
-        wasserstein=area,
-        wasserstein_over_sd=shape.over_sd(area, reference.sd),
-    )
+def _distances(pairs: Sequence[_Pair]) -> list[Distances]:
+    if not pairs:
+        return []
+    ours, theirs = padded([pair.ours.counts for pair in pairs]), padded([pair.theirs.counts for pair in pairs])
+    psi = seen = distances.psi(ours, theirs)
+    if not all(pair.ours.all_seen and pair.theirs.all_seen for pair in pairs):
+        seen = distances.psi(padded([pair.ours.seen for pair in pairs]), padded([pair.theirs.seen for pair in pairs]))
+    largest, places = distances.l_infinity(ours, theirs)
+    statistics, pvalues = _chi2(pairs)
+    columns = (
+        psi, seen, distances.kl(ours, theirs), distances.js_distance(ours, theirs), distances.hellinger(ours, theirs),
+        largest, statistics, pvalues,
+    )  # fmt: skip
+    return [
+        Distances(
+            psi=row[0],
+            psi_seen=None if math.isnan(row[1]) else row[1],
+            kl=row[2],
+            js_distance=row[3],
+            hellinger=row[4],
+            l_infinity=row[5],
+            moved_most=names_of(pair.reference.bins)[place] if row[5] else None,
+            chi2_statistic=row[6],
+            chi2_pvalue=row[7],
+        )
+        for pair, place, *row in zip(pairs, places.tolist(), *(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _chi2(pairs: Sequence[_Pair]) -> tuple[Float64s, Float64s]:
+    """Of counts divided by their design effects, which is Rao and Scott's first-order correction."""
+    found = [
+        chi2_statistic(
+            (pair.ours.counts / pair.design_effects[0]).tolist(), (pair.theirs.counts / pair.design_effects[1]).tolist()
+        )
+        for pair in pairs
+    ]
+    statistics, groups = np.array([one for one, _ in found]), np.array([number for _, number in found])
+    return statistics, chi2_pvalues(statistics, groups)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from modelloop_core.drift.findings import VALUES, Finding, findings_of
 from modelloop_core.drift.profile import ColumnProfile, Profile
@@ -125,22 +125,17 @@ def _report(column: Column, rule: FeatureSettings, judged: Sequence[Judged], fal
         current_n=found.current_n,
         reference_null=found.reference.null,
         current_null=found.current.null,
-        psi=found.psi,
-        kl=found.kl,
-        js_distance=found.js_distance,
-        hellinger=found.hellinger,
-        l_infinity=found.l_infinity,
-        wasserstein=found.wasserstein,
-        wasserstein_over_sd=found.wasserstein_over_sd,
-        ks_statistic=found.ks_statistic,
-        ks_pvalue=found.ks_pvalue,
-        chi2_statistic=found.chi2_statistic,
-        chi2_pvalue=found.chi2_pvalue,
-        adjusted_pvalue=next((p for one, p in judged if one.what == VALUES and found.chi2_pvalue is not None), None),
+        **_numbers(found),
+        adjusted_pvalue=next((adjusted for finding, adjusted in judged if finding.what == VALUES), None),
         severity=max((one.severity for one, _ in judged if one.enough), default=None),
         unseen_levels=column.unseen,
         note=note_of(column.statistics, column.unseen, [one for one, _ in judged], levels),
     )
+
+
+def _numbers(found: Statistics) -> dict[str, Any]:
+    """The distances and tests by the names of ColumnReport, which takes no notice of the others."""
+    return {} if found.distances is None else {**vars(found.distances), **(vars(found.shape) if found.shape else {})}
 
 
 def _level_of(levels: Sequence[Level]) -> Level:

@@ -21,8 +21,8 @@ def note_of(found: Statistics, unseen: Sequence[str], findings: Sequence[Finding
     said = [one.text for one in changed]
     if Level.INSUFFICIENT in levels:
         said.append(f"{found.current_n} values, worth {found.n_eff:.0f} independent ones: too few to judge them")
-    elif found.moved_most is not None and any(one.what == VALUES for one in changed):
-        said.append(f"most moved: {found.moved_most}")
+    elif found.distances is not None and found.distances.moved_most and any(one.what == VALUES for one in changed):
+        said.append(f"most moved: {found.distances.moved_most}")
     if unseen:
         said.append(f"new: {', '.join(unseen[:_NAMED])}")
     return "; ".join(said)

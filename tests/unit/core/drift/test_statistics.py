@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from scipy import stats
 
 from modelloop_core.drift.exact import with_samples
 from modelloop_core.drift.profile import ColumnProfile, EdgesDiffer
-from modelloop_core.drift.statistics import Statistics, compare
+from modelloop_core.drift.reference import ColumnReference
+from modelloop_core.drift.shapes import Shape
+from modelloop_core.drift.statistics import Distances, Statistics, compare
 from support.drift_columns import codes, counted, levels, numeric
 
 _VALUES = st.lists(
@@ -24,19 +28,33 @@ def _normal(rows: int, shift: float = 0.0, seed: int = 1) -> np.ndarray:
 
 
 def _numbers(found: Statistics) -> dict[str, float]:
-    return {name: value for name, value in asdict(found).items() if isinstance(value, float | int)}
+    parts = [asdict(found), *(asdict(part) for part in (found.distances, found.shape) if part is not None)]
+    return {name: value for part in parts for name, value in part.items() if isinstance(value, float | int)}
+
+
+def _compare(column: ColumnReference, values: np.ndarray, *effect: float, exact: np.ndarray | None = None) -> Any:
+    """All numbers under one roof; `exact` are the reference's raw values."""
+    found = compare(column, counted(column, values), *effect)
+    if exact is not None:
+        found = with_samples(found, column, exact, values)
+    nothing = dict.fromkeys(one.name for kind in (Distances, Shape) for one in fields(kind))
+    parts = [vars(part) for part in (found, found.distances, found.shape) if part is not None]
+    properties = {"current_n": found.current_n}
+    return SimpleNamespace(
+        **{**nothing, **properties, **{name: value for part in parts for name, value in part.items()}}
+    )
 
 
 @pytest.mark.parametrize(("shift", "psi"), [(0.1, 0.010), (0.25, 0.060), (0.5, 0.238)])
 def test_a_shifted_normal_has_the_psi_of_the_definitions(shift: float, psi: float) -> None:
     column = numeric(_normal(400_000))
-    found = compare(column, counted(column, _normal(400_000, shift, seed=2)))
+    found = _compare(column, _normal(400_000, shift, seed=2))
     assert found.psi == pytest.approx(psi, abs=0.006)
 
 
 def test_psi_reads_little_where_ks_rejects_every_time() -> None:
     column = numeric(_normal(100_000))
-    found = compare(column, counted(column, _normal(100_000, 0.05, seed=2)))
+    found = _compare(column, _normal(100_000, 0.05, seed=2))
     assert found.psi == pytest.approx(0.0025, abs=0.001)
     assert found.ks_pvalue is not None
     assert found.ks_pvalue < 1e-6
@@ -50,7 +68,7 @@ def test_psi_reads_little_where_ks_rejects_every_time() -> None:
 def test_from_bins_ks_and_wasserstein_are_close_lower_bounds_of_scipys(current: np.ndarray) -> None:
     reference = _normal(4000)
     column = numeric(reference)
-    found = compare(column, counted(column, current))
+    found = _compare(column, current)
     statistic, area = stats.ks_2samp(current, reference).statistic, stats.wasserstein_distance(current, reference)
     assert found.ks_statistic is not None
     assert found.wasserstein is not None
@@ -61,7 +79,7 @@ def test_from_bins_ks_and_wasserstein_are_close_lower_bounds_of_scipys(current: 
 def test_exact_ks_and_wasserstein_are_scipys() -> None:
     reference, current = _normal(900), _normal(700, 0.2, seed=2)
     column = numeric(reference)
-    found = with_samples(compare(column, counted(column, current)), column, reference, current)
+    found = _compare(column, current, exact=reference)
     expected = stats.ks_2samp(current, reference, method="asymp")
     assert (found.ks_statistic, found.ks_pvalue) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
     assert found.wasserstein == stats.wasserstein_distance(current, reference)
@@ -73,8 +91,8 @@ def test_infinities_count_for_ks_and_chi2_and_not_for_wasserstein() -> None:
     current = np.concatenate([reference, np.full(500, np.inf), np.full(500, -np.inf)])
     column = numeric(reference)
     for found in (
-        compare(column, counted(column, current)),
-        with_samples(compare(column, counted(column, current)), column, reference, current),
+        _compare(column, current),
+        _compare(column, current, exact=reference),
     ):
         assert found.wasserstein == pytest.approx(0.0, abs=1e-12)
         assert found.ks_statistic == pytest.approx(500 / 3000)
@@ -86,7 +104,7 @@ def test_ks_from_bins_is_conservative() -> None:
     rng, rejected, rounds = np.random.default_rng(11), 0, 1500
     column = numeric(rng.normal(size=50_000))
     for _ in range(rounds):
-        found = compare(column, counted(column, rng.normal(size=2000)))
+        found = _compare(column, rng.normal(size=2000))
         rejected += found.ks_pvalue is not None and found.ks_pvalue <= 0.05
     assert 0.02 <= rejected / rounds <= 0.05
 
@@ -94,39 +112,45 @@ def test_ks_from_bins_is_conservative() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.5e300])
 def test_constant_against_constant_is_zero(value: float) -> None:
     column = numeric(np.full(1000, value))
-    found = compare(column, counted(column, np.full(333, value)))
-    expected = dict.fromkeys(
-        ("psi", "kl", "js_distance", "hellinger", "l_infinity", "wasserstein", "wasserstein_over_sd", "ks_statistic"),
-        0.0,
+    found = _compare(column, np.full(333, value))
+    names = (
+        "psi",
+        "kl",
+        "js_distance",
+        "hellinger",
+        "l_infinity",
+        "wasserstein",
+        "wasserstein_over_sd",
+        "ks_statistic",
     )
-    assert {name: _numbers(found)[name] for name in expected} == expected
+    assert {name: getattr(found, name) for name in names} == dict.fromkeys(names, 0.0)
     assert (found.ks_pvalue, found.chi2_statistic, found.chi2_pvalue) == (1.0, 0.0, 1.0)
 
 
 def test_another_constant_has_a_distance_and_none_in_deviations() -> None:
     column = numeric(np.full(1000, 5.0))
-    found = compare(column, counted(column, np.full(1000, 7.0)))
+    found = _compare(column, np.full(1000, 7.0))
     assert (found.wasserstein, found.wasserstein_over_sd, found.ks_statistic) == (pytest.approx(2.0), None, 1.0)
 
 
 def test_nulls_have_no_part_in_any_distance() -> None:
     values = _normal(5000)
     column = numeric(values)
-    found = compare(column, counted(column, np.concatenate([values, np.full(2500, np.nan)])))
+    found = _compare(column, np.concatenate([values, np.full(2500, np.nan)]))
     assert (found.psi, found.ks_statistic, found.chi2_statistic) == (0.0, 0.0, 0.0)
     assert (found.current_n, found.current.null) == (5000, 2500)
 
 
 def test_levels_have_no_order_and_name_what_moved_most() -> None:
     column = levels({"red": 600, "green": 300, "blue": 100})
-    found = compare(column, counted(column, codes([300, 600, 100])))
+    found = _compare(column, codes([300, 600, 100]))
     assert (found.l_infinity, found.moved_most) == (pytest.approx(0.3), "red")
     assert (found.ks_statistic, found.wasserstein, found.wasserstein_over_sd) == (None, None, None)
 
 
 def test_an_unseen_level_is_in_psi_and_not_in_what_is_judged() -> None:
     column = levels({"a": 500_000, "b": 500_000})
-    found = compare(column, counted(column, codes([248, 247, 5])))
+    found = _compare(column, codes([248, 247, 5]))
     assert found.psi is not None
     assert found.psi > 0.1
     assert found.psi_seen == pytest.approx(0.0, abs=1e-4)
@@ -135,7 +159,7 @@ def test_an_unseen_level_is_in_psi_and_not_in_what_is_judged() -> None:
 def test_a_design_effect_divides_the_rows_of_its_side() -> None:
     values, current = _normal(10_000), _normal(4000, 0.1, seed=2)
     column = numeric(values)
-    plain, less = (compare(column, counted(column, current), effect) for effect in (1.0, 4.0))
+    plain, less = (_compare(column, current, effect) for effect in (1.0, 4.0))
     assert (plain.n_eff, less.n_eff) == pytest.approx((1 / (1 / 4000 + 1 / 10_000), 1 / (1 / 1000 + 1 / 10_000)))
     assert plain.chi2_pvalue is not None
     assert less.chi2_pvalue is not None
@@ -165,7 +189,7 @@ def test_order_and_splitting_change_nothing(order: list[int], cut: int) -> None:
 
 def test_a_side_without_values_has_no_number() -> None:
     column = numeric(_normal(100))
-    found = compare(column, counted(column, np.full(50, np.nan)))
+    found = _compare(column, np.full(50, np.nan))
     assert (found.psi, found.ks_pvalue, found.chi2_pvalue, found.wasserstein) == (None, None, None, None)
     assert (found.current_n, found.current.null) == (0, 50)
 
