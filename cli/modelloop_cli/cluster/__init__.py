@@ -1,1 +1,1 @@
-"""Verbs that talk to a cluster: `kubectl mlmodel status|refresh|retry|doctor`."""
+"""Verbs that talk to a cluster: `kubectl mlmodel status|drift|refresh|retry|doctor`."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelloop_core.api import MLModelStatus
-from modelloop_core.api.status import VersionStatus
+from modelloop_core.api.status import DriftStatus, VersionStatus
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def headline(model: dict[str, Any], status: MLModelStatus) -> str:
 def problems(status: MLModelStatus) -> list[str]:
     """Conditions that are not as they should be, each with reason and message."""
     wrong = dict.fromkeys(("Ready", "RouteAccepted", "DeviceAvailable", "ScalingAvailable"), "False")
-    wrong["Stalled"] = "True"
+    wrong |= {"MonitoringAvailable": "False", "Stalled": "True", "Degraded": "True", "Drifted": "True"}
     found = [condition for condition in status.conditions if wrong.get(condition.type) == condition.status]
     return [f"{condition.type}: {condition.reason}: {condition.message}" for condition in found]
 
@@ -55,6 +55,12 @@ def hindrances(status: MLModelStatus) -> list[str]:
     unready = [found for found in status.conditions if (found.type, found.status) == ("CandidateReady", "False")]
     told = [found for found in unready if status.stable is None or found.reason == "FailedCreate"]
     return [f"{found.type}: {found.reason}: {found.message}" for found in told]
+
+
+def drift_line(block: DriftStatus, now: datetime) -> str:
+    """The level of drift, since when, and what had moved."""
+    moved = f": {', '.join(block.features)}" if block.features else ""
+    return f"{block.level} for {age(block.since, now)}{moved}"
 
 
 def age(since: str | None, now: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelloop_cli.cluster.describe import age, headline, problems, rows, status_of, utc_now
+from modelloop_cli.cluster.describe import age, drift_line, headline, problems, rows, status_of, utc_now
 from modelloop_cli.options import OutputOption
 from modelloop_cli.output import Output, print_json, print_lines, print_table
 
@@ -52,7 +52,7 @@ def status(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """What is live, what is being tried, and why it waits."""
-    model = _connect(context, namespace).model(name)
+    model = connect(context, namespace).model(name)
     if output is Output.JSON:
         print_json({"name": name, "namespace": model["metadata"]["namespace"], **(model.get("status") or {})})
     else:
@@ -67,7 +67,7 @@ def refresh(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Have the operator read the registry now instead of at its next poll."""
-    _ask("refresh", name, _connect(context, namespace), output, timeout)
+    _ask("refresh", name, connect(context, namespace), output, timeout)
 
 
 def retry(
@@ -78,7 +78,7 @@ def retry(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Let versions that failed here be tried again."""
-    _ask("retry", name, _connect(context, namespace), output, timeout)
+    _ask("retry", name, connect(context, namespace), output, timeout)
 
 
 def doctor(
@@ -90,7 +90,7 @@ def doctor(
     """Look at everything that can keep an MLModel from serving, and say what to do."""
     from modelloop_cli.cluster.doctor import examine
 
-    findings = examine(_connect(context, namespace), name, utc_now())
+    findings = examine(connect(context, namespace), name, utc_now())
     if output is Output.JSON:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
@@ -102,7 +102,8 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _connect(context: str | None, namespace: str | None) -> Connection:
+def connect(context: str | None, namespace: str | None) -> Connection:
+    """The cluster that the options name."""
     from modelloop_cli.cluster.connection import Connection
 
     return Connection.open(context, namespace)
@@ -115,6 +116,8 @@ def _print_status(model: dict[str, Any]) -> None:
     print_lines(f"{meta['namespace']}/{meta['name']}: {found.phase or 'Unknown'}", said, "")
     if found.url:
         print_lines(f"url: {found.url}", "")
+    if found.drift:
+        print_lines(f"drift: {drift_line(found.drift, now)}", "")
     table = [(row.role, row.version, str(row.ready), row.weight, row.since) for row in rows(found, now)]
     if table:
         print_table(("ROLE", "VERSION", "READY PODS", "TRAFFIC", "SINCE"), table)
