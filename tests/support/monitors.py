@@ -133,6 +133,9 @@ class Running:
         """Do all of the monitor's own work, once, at this time."""
         self.time[0] = at
         self.fold()
+        self.monitor.joiner.join(at)
+        self.monitor.quality.judge(at)
+        self.monitor.quality_gauges.refresh(at)
         self.monitor.evaluator.evaluate(at)
         self.monitor.notifier.notify(at)
         self.monitor.gauges.refresh(at)

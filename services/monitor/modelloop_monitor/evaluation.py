@@ -18,6 +18,7 @@ from modelloop_monitor.judging import judge_window
 from modelloop_monitor.logs import event
 from modelloop_monitor.metrics import Metrics
 from modelloop_monitor.notices import letters, notification
+from modelloop_monitor.quality.finding import find_quality
 from modelloop_monitor.store import entities, incidents, models, outbox, reports, silences, windows
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.errors import StoreError
@@ -97,9 +98,18 @@ class Evaluator:
             concerned = judged | set(incidents.counts(connection))
             settings = models.settings(connection, {one.model for one in known})
         for one in known:
-            if one.model in concerned or self._silence(one, settings[one.model], now) is not None:
+            if one.model in concerned or self._needs_moving(one, settings[one.model], now):
                 with self._store.writing() as connection:
                     self._move(connection, one, settings[one.model], now)
+
+    def _needs_moving(self, known: Known, settings: ModelSettings, now: float) -> bool:
+        """Whether time alone has made something of it: silence, or labels that had long enough."""
+        if self._silence(known, settings, now) is not None:
+            return True
+        if settings.quality is None:
+            return False
+        with self._store.reading() as connection:
+            return self._quality(connection, known, settings, now) is not None
 
     def _move(self, connection: Connection, known: Known, settings: ModelSettings, now: float) -> None:
         silenced = silences.until(connection, known.model, now) is not None
@@ -117,6 +127,14 @@ class Evaluator:
         judged = None if self._is_gone(known, now) else reports.leading(connection, known.model)
         yield Cause.DRIFT, drift_finding(known.model, judged, settings.drift)
         yield Cause.SILENCE, self._silence(known, settings, now)
+        yield Cause.QUALITY, self._quality(connection, known, settings, now)
+
+    def _quality(self, connection: Connection, known: Known, settings: ModelSettings, now: float) -> Finding | None:
+        if self._is_gone(known, now):
+            return None
+        before = incidents.current(connection, known.model, Cause.QUALITY)
+        features = () if before is None else before.features
+        return find_quality(connection, known.model, settings.quality, now, open_features=features)
 
     def _silence(self, known: Known, settings: ModelSettings, now: float) -> Finding | None:
         # After a start predictors need a moment to find the monitor again.

@@ -18,6 +18,7 @@ from modelloop_monitor.metrics import Metrics
 from modelloop_monitor.notifying import Notifier
 from modelloop_monitor.outcomes.joining import Joiner
 from modelloop_monitor.outcomes.taking import Taker
+from modelloop_monitor.quality.gauges import QualityGauges
 from modelloop_monitor.quality.judge import QualityJudge
 from modelloop_monitor.retention import Pruner
 from modelloop_monitor.sending import Send, send
@@ -44,6 +45,7 @@ class Monitor:
     notifier: Notifier
     pruner: Pruner
     gauges: ModelGauges
+    quality_gauges: QualityGauges
     now: Callable[[], float] = time.time
 
 
@@ -53,7 +55,9 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
     metrics = Metrics(CollectorRegistry())
     references = References(store)
     gauges = ModelGauges(store)
+    quality_gauges = QualityGauges(store)
     metrics.registry.register(gauges)
+    metrics.registry.register(quality_gauges)
     return Monitor(
         settings=settings,
         store=store,
@@ -76,5 +80,6 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         notifier=Notifier(store, metrics, send),
         pruner=Pruner(store, settings),
         gauges=gauges,
+        quality_gauges=quality_gauges,
         now=now,
     )

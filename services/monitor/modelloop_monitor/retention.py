@@ -9,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, select, tuple
 from modelloop_monitor.settings import DAY, MonitorSettings
 from modelloop_monitor.store import models
 from modelloop_monitor.store.engine import Store
+from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QUALITY_VERSIONS
 from modelloop_monitor.store.schema import (
     INCIDENTS,
     OUTBOX,
@@ -46,9 +47,17 @@ class Pruner:
         yield INCIDENTS, and_(INCIDENTS.c.closed.is_not(None), INCIDENTS.c.closed < told)
         yield OUTBOX, and_(OUTBOX.c.ended.is_not(None), OUTBOX.c.ended < told)
         yield SILENCES, SILENCES.c.until < told
+        yield QUALITY, QUALITY.c.since < told
+        yield QUALITY_VERSIONS, QUALITY_VERSIONS.c.updated < told
         for model, seconds in self._prediction_ages().items():
             own = and_(PREDICTIONS.c.namespace == model[0], PREDICTIONS.c.name == model[1])
             yield PREDICTIONS, and_(own, PREDICTIONS.c.at < now - seconds)
+            # They say of an entity what its prediction said, so they go with it.
+            for table in (FEEDBACK, EVENTS):
+                theirs = and_(table.c.namespace == model[0], table.c.name == model[1])
+                yield table, and_(theirs, table.c.predicted < now - seconds)
+        for table in (FEEDBACK, EVENTS):
+            yield table, and_(table.c.predicted.is_(None), table.c.received < now - settings.prediction_days * DAY)
 
     def _prediction_ages(self) -> dict[models.Model, float]:
         most = self._settings.prediction_days * DAY

@@ -74,7 +74,9 @@ def _work(monitor: Monitor) -> tuple[Work, ...]:
         monitor.joiner.join(monitor.now())
 
     def judge_quality() -> None:
-        monitor.quality.judge(monitor.now())
+        now = monitor.now()
+        monitor.quality.judge(now)
+        monitor.quality_gauges.refresh(now)
 
     return (
         Work("fold", fold, settings.fold_seconds),

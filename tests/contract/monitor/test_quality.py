@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modelloop_core.wire.settings import BusinessSettings, ModelSettings
-from modelloop_monitor.store import models, outcomes, quality
+from modelloop_monitor.store import models, quality
 from support.monitors import NOON, REFERENCE, Reference, Running, column, example_post, running
 from support.outcomes import OWN, follow, log, log_rows, quality_of, tell, told
 
@@ -201,14 +201,3 @@ def test_nothing_is_known_of_a_model_that_never_posted(monitor: Running) -> None
     answer = monitor.client.get("/v1/models/shop/nobody/quality")
 
     assert (answer.status_code, answer.json()["reason"]) == (404, "UnknownModel")
-
-
-def test_what_is_old_is_forgotten(monitor: Running) -> None:
-    log(monitor, 0, "a")
-    tell(monitor, ("a", 1), ("never", 1))
-    quality_of(monitor)
-    with monitor.monitor.store.writing() as connection:
-        assert outcomes.prune(connection, NOON) == 0
-        assert outcomes.prune(connection, NOON + 1) == 2
-        assert quality.prune(connection, ELEVEN) == 0
-        assert quality.prune(connection, NOON) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from modelloop_core.drift.bins import LevelBins
 from modelloop_core.drift.quality_intervals import wilson
@@ -11,6 +10,7 @@ from modelloop_core.drift.reference import ColumnReference
 from modelloop_core.wire.evidence import MinuteCounts
 from modelloop_core.wire.reports import DataQuality, Interval, Window
 from modelloop_monitor.counts import Counted, CountedColumn
+from modelloop_monitor.quality.times import moment
 from modelloop_monitor.store.quality import QualityKey
 from modelloop_monitor.store.quality_rows import WindowCounts
 
@@ -29,7 +29,7 @@ def data_quality(
     unseen = {name: _unseen(column, columns.get(name)) for name, column in counted.features.items()}
     return DataQuality(
         version=key.version,
-        window=Window(since=datetime.fromtimestamp(key.since, UTC), until=datetime.fromtimestamp(key.until, UTC)),
+        window=Window(since=moment(key.since), until=moment(key.until)),
         rows=counted.rows,
         requests=requests,
         invalid=wilson(invalid, requests),

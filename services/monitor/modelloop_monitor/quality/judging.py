@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import assert_never
 
 import numpy as np
@@ -26,6 +25,7 @@ from modelloop_core.wire.reports import (
     Window,
 )
 from modelloop_core.wire.settings import BusinessKind, ModelSettings
+from modelloop_monitor.quality.times import moment
 from modelloop_monitor.store.quality import QualityKey
 from modelloop_monitor.store.quality_rows import LabelledRow, Row, WindowCounts
 
@@ -51,7 +51,7 @@ def judge_window(
     seed = zlib.crc32("/".join(map(str, key)).encode())
     base = QualityReport(
         version=key.version,
-        window=Window(since=_time(key.since), until=_time(key.until)),
+        window=Window(since=moment(key.since), until=moment(key.until)),
         predictions=max(seen.counts.predictions, seen.labelled),
         labelled=seen.labelled,
         share_labelled=wilson(seen.labelled, max(seen.counts.predictions, seen.labelled)),
@@ -90,7 +90,7 @@ def _change(rows: Sequence[LabelledRow], output: Output) -> ErrorChange | None:
     change = worsened(errors_of(output, answers, labels))
     if change is None:
         return None
-    return ErrorChange(since=_time(rows[change.at].predicted), before=change.before, after=change.after)
+    return ErrorChange(since=moment(rows[change.at].predicted), before=change.before, after=change.after)
 
 
 def errors_of(output: Output, answers: Float64s, labels: Float64s) -> Float64s:
@@ -142,7 +142,3 @@ def _message(key: QualityKey, seen: Seen, now: float) -> str:
     if len(seen.labels) < seen.labelled:
         said.append(f"measured on the newest {len(seen.labels)} labels")
     return "; ".join(said)
-
-
-def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)

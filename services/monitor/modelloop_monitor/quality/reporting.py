@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -11,6 +10,7 @@ from modelloop_core.wire.reports import DataQuality, ModelQuality, QualityReport
 from modelloop_monitor.checking import References
 from modelloop_monitor.counts import Counted
 from modelloop_monitor.quality.data import data_quality
+from modelloop_monitor.quality.times import moment
 from modelloop_monitor.store import models, outcomes, quality, quality_rows, traffic, windows
 from modelloop_monitor.store.models import Model
 from modelloop_monitor.store.quality import QualityKey
@@ -25,7 +25,8 @@ def model_quality(
 ) -> ModelQuality | None:
     """The last `most` windows of a model, or of one of its versions; None when nothing is known of the model."""
     known = models.find(connection, model)
-    reports = [QualityReport.model_validate_json(text) for text in quality.latest(connection, model, most, version)]
+    said = quality.latest(connection, model, most, version=version)
+    reports = [QualityReport.model_validate_json(text) for text in said]
     if known is None and not reports:
         return None
     feedback = [VersionFeedback.model_validate_json(text) for text in quality.versions(connection, model)]
@@ -37,7 +38,7 @@ def model_quality(
         data=tuple(_data(connection, references, model, reports[-MOST_DATA:])),
         waiting=outcomes.waiting(connection, model),
         silent_seconds=None if known is None or known.last_post is None else max(now - known.last_post, 0.0),
-        generated=datetime.fromtimestamp(now, UTC),
+        generated=moment(now),
     )
 
 

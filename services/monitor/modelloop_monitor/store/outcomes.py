@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from modelloop_monitor.store.models import Model
-from modelloop_monitor.store.outcome_schema import FEEDBACK, LEDGERS, Ledger
+from modelloop_monitor.store.outcome_schema import FEEDBACK, Ledger
 from modelloop_monitor.store.schema import MODELS, PREDICTIONS
 
 _AT_ONCE = 500
@@ -110,13 +110,6 @@ def waiting(connection: Connection, model: Model) -> int:
     """How many labels of a model have no prediction by now."""
     query = select(func.count()).select_from(FEEDBACK).where(_of(FEEDBACK, model), FEEDBACK.c.version.is_(None))
     return connection.execute(query).scalar_one()
-
-
-def prune(connection: Connection, before: float) -> int:
-    """Forget what came before then; returns how many entries these were."""
-    return sum(
-        connection.execute(delete(ledger.table).where(ledger.table.c.received < before)).rowcount for ledger in LEDGERS
-    )
 
 
 def _of(table: Any, model: Model) -> Any:

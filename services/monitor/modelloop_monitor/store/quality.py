@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, literal, select, tuple_, update
+from sqlalchemy import Connection, and_, case, literal, select, tuple_, update
 
 from modelloop_monitor.store import models
 from modelloop_monitor.store.outcome_schema import QUALITY, QUALITY_VERSIONS
@@ -84,11 +84,20 @@ def save(connection: Connection, judged: Due, document: str, now: float) -> None
     connection.execute(update(QUALITY).where(tuple_(*_KEY) == tuple_(*map(literal, judged.key))).values(values))
 
 
-def latest(connection: Connection, model: models.Model, most: int, version: str | None = None) -> list[str]:
-    """The documents of a model's last windows, oldest first."""
+def latest(
+    connection: Connection,
+    model: models.Model,
+    most: int,
+    *,
+    version: str | None = None,
+    ended: float | None = None,
+) -> list[str]:
+    """The documents of a model's last windows, or of those that had ended by then; oldest first."""
     query = select(QUALITY.c.document).where(*_of(QUALITY, model), QUALITY.c.document.is_not(None))
     if version is not None:
         query = query.where(QUALITY.c.version == version)
+    if ended is not None:
+        query = query.where(QUALITY.c.since + QUALITY.c.seconds <= ended)
     query = query.order_by(QUALITY.c.since.desc(), QUALITY.c.version.desc()).limit(most)
     return [_plain(row.document) for row in connection.execute(query)][::-1]
 
@@ -106,10 +115,21 @@ def versions(connection: Connection, model: models.Model) -> list[str]:
     return [_plain(row.document) for row in connection.execute(query)]
 
 
-def prune(connection: Connection, before: float) -> int:
-    """Forget windows that began before then, and versions that were not heard of since; how many windows."""
-    connection.execute(delete(QUALITY_VERSIONS).where(QUALITY_VERSIONS.c.updated < before))
-    return connection.execute(delete(QUALITY).where(QUALITY.c.since < before)).rowcount
+def newest(connection: Connection, judged: float) -> dict[tuple[models.Model, str], str]:
+    """The document of each version's last window, by model and version, of windows that were judged since then."""
+    query = select(QUALITY.c.namespace, QUALITY.c.name, QUALITY.c.version, QUALITY.c.document)
+    query = query.where(QUALITY.c.updated >= judged, QUALITY.c.since >= judged, QUALITY.c.document.is_not(None))
+    rows = connection.execute(query.order_by(QUALITY.c.since))
+    packed = {((row.namespace, row.name), row.version): row.document for row in rows}
+    return {key: _plain(document) for key, document in packed.items()}
+
+
+def newest_versions(connection: Connection, updated: float) -> dict[tuple[models.Model, str], str]:
+    """What was said of each version as a whole since then, by model and version."""
+    table = QUALITY_VERSIONS
+    query = select(table.c.namespace, table.c.name, table.c.version, table.c.document)
+    rows = connection.execute(query.where(table.c.updated >= updated))
+    return {((row.namespace, row.name), row.version): _plain(row.document) for row in rows}
 
 
 def _begin(connection: Connection, keys: Sequence[QualityKey], marks: int = 0) -> None:
