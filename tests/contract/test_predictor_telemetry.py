@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,49 @@ def test_the_reference_is_brought_when_it_is_asked_for(folder: Path, monitor: Mo
         reaches(monitor, predictor, 1)
     document = REFERENCE.to_json()
     assert monitor.references == {f"{REFERENCES_PATH}/{digest_of(document)}": document}
+
+
+def _slowest(predictor: PredictorProcess, requests: int, connections: int = 8) -> float:
+    """The 99th percentile in seconds of requests on some connections at the same time; each is answered."""
+    body = request(json.dumps({"instances": [PERSON] * 8}).encode())
+
+    def ask(_: int) -> list[float]:
+        taken = []
+        with predictor.connect() as connection:
+            wire = Wire(connection)
+            for _ in range(requests // connections):
+                began = time.perf_counter()
+                assert wire.ask(body).status == 200
+                taken.append(time.perf_counter() - began)
+        return taken
+
+    with ThreadPoolExecutor(connections) as pool:
+        return float(np.quantile([one for part in pool.map(ask, range(connections)) for one in part], 0.99))
+
+
+UNDER_LOAD: dict[str, Callable[[MonitorStub], monitor_stub.Manner]] = {
+    "hangs": lambda stub: stub.hanging,
+    "resets": lambda _: monitor_stub.reset,
+    "answers garbage": lambda _: monitor_stub.garbage,
+    "answers 503": lambda _: monitor_stub.failing,
+    "trickles": lambda stub: stub.trickling,
+}
+
+
+def test_a_bad_monitor_is_nothing_that_callers_feel(folder: Path, monitor: MonitorStub) -> None:
+    with counting(folder, monitor) as well, PredictorProcess(folder, {}) as alone:
+        alone.until_ready()
+        found = {}
+        for manner, choose in UNDER_LOAD.items():
+            monitor.manner = choose(monitor)
+            # The same minute and the same callers: a machine that is busy is so for both.
+            found[manner] = min([_slowest(well, 800) / _slowest(alone, 800) for _ in range(3)])
+        monitor.released.set()
+        assert max(found.values()) < 2, found
+        monitor.manner = monitor.well
+        rows = 8 * 800 * 3 * len(UNDER_LOAD)
+        eventually(lambda: monitor.total("age") >= rows, "all counts", well.describe, seconds=60)
+        assert monitor.total("age") == rows
 
 
 BAD_MANNERS: dict[str, Callable[[MonitorStub], monitor_stub.Manner]] = {

@@ -121,6 +121,15 @@ class MonitorStub:
         """Take the post and say nothing until the end."""
         self.released.wait(60)
 
+    def trickling(self, exchange: Exchange) -> None:
+        """Answer with a byte now and then, until the end."""
+        exchange.wfile.write(b"HTTP/1.1 200 OK\r\nx-slow: ")
+        while not self.released.wait(0.05):
+            try:
+                exchange.wfile.write(b"x")
+            except OSError:
+                return
+
 
 def garbage(exchange: Exchange) -> None:
     """Answer 200 with what is no receipt."""

@@ -203,7 +203,7 @@ def _config(serving: Serving, host: str, port: int) -> uvicorn.Config:
 
 
 def _telemetry(environment: PredictorEnvironment, metrics: Metrics) -> Telemetry | None:
-    if environment.monitor_url is None:
+    if environment.monitor_url is None and environment.capture is None:
         return None
     # Here and not above: it costs memory and time of every start that does not need it.
     from modelloop_predictor.telemetry.telemetry import telemetry_for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -286,3 +289,28 @@ def _happen(shell: Shell, *events: str) -> None:
         kind, version = text.split()
         time = NOON + timedelta(days=3650, minutes=minute)
         shell.registry.record(HistoryEvent(event=EventKind(kind), version=version, time=time, identity=LIVE))
+
+
+def _captured(shell: Shell, hour: str, *entities: str) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"entity": list(entities)}), buffer)
+    path = shell.folder / f"models/captures/predictions/{hour}/pod-000000.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(buffer.getvalue())
+
+
+def test_old_captures_go_and_a_dry_run_only_says_so(shell: Shell) -> None:
+    _captured(shell, "dt=2020-01-01/hour=00", "a")
+    arguments = ("prune", "--registry", "models", "--older-than", "30d")
+    assert "would remove 1 file(s)" in shell(*arguments, "--dry-run").stdout
+    assert json.loads(shell(*arguments, "--output", "json").stdout)["files"] == 1
+    assert "removed 0 file(s)" in shell(*arguments).stdout
+    assert shell(*arguments[:-1], "soon").exit_code == 2
+
+
+def test_an_entity_is_erased(shell: Shell) -> None:
+    _captured(shell, "dt=2020-01-01/hour=00", "a", "b", "a")
+    arguments = ("erase", "--registry", "models", "--entity", "a")
+    assert shell(*arguments).stdout == "erased 2 row(s) from 1 of 1 file(s)\n"
+    assert json.loads(shell(*arguments, "--output", "json").stdout) == {"rows": 0, "files": 0, "looked_at": 1}
+    assert shell(*arguments[:-1], "").exit_code == 2

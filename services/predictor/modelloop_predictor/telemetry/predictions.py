@@ -38,7 +38,7 @@ class Chooser:
     """
 
     def __init__(self, capture: Capture, clock: Callable[[], float] = time.time, *, entities: bool = True) -> None:
-        self._capture = capture
+        self.capture = capture
         self._larger = max(capture.predictions, capture.features)
         self._clock = clock
         self._entities = entities
@@ -52,7 +52,7 @@ class Chooser:
         """As an Audience: keep what is chosen of the requests, count what there is no room for."""
         at = self._clock()
         if int(at) != self._second:
-            self._second, self._left = int(at), self._capture.max_rows_per_second
+            self._second, self._left = int(at), self.capture.max_rows_per_second
         if self._left <= 0:
             self.dropped += len(rows)
             return
@@ -81,8 +81,8 @@ class Chooser:
                 request_id=asker.request_id,
                 entity=asker.entity if self._entities else None,
                 at=at,
-                answers=values if share < self._capture.predictions else None,
-                rows=rows if share < self._capture.features else None,
+                answers=values if share < self.capture.predictions else None,
+                rows=rows if share < self.capture.features else None,
             )
         )
 

@@ -1,0 +1,108 @@
+"""Ends what a registry keeps of predictions: by age, or by whom they are about. Interrupted, either is run again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from modelloop_core.captures import ENTITY, ROOT, Captured, captured_at
+from modelloop_core.storage.port import AlreadyExists, NotFound, ObjectInfo, ObjectStore, StoreError
+
+_ERASED = ".erased-"
+
+
+class UnreadableCapture(StoreError):
+    """A file among the captures is no Parquet file that a predictor has written; nothing of it was changed."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went, or would go: files and their bytes, and how many files stay."""
+
+    files: int
+    bytes: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was done: rows that went, files that were written anew for it, and files looked at."""
+
+    rows: int
+    files: int
+    looked_at: int
+
+
+def prune(store: ObjectStore, before: datetime, *, dry_run: bool = False) -> Pruned:
+    """Remove the files whose rows were all predicted before then; raises StoreError."""
+    files = size = kept = 0
+    for info, place in list(_captured(store)):
+        if place.until > before:
+            kept += 1
+            continue
+        if not dry_run:
+            store.delete(info.key)
+        files, size = files + 1, size + info.size
+    return Pruned(files, size, kept)
+
+
+def erase(store: ObjectStore, entity: str) -> Erased:
+    """Remove every row about `entity`; raises StoreError, and UnreadableCapture before it has changed that file.
+
+    What is left of a file is written under a new name before the old one goes: ended in between, rows are there twice
+    until it is run again.
+    """
+    rows = files = looked_at = 0
+    for info, place in list(_captured(store)):
+        try:
+            body = store.read(info.key)
+        except NotFound:
+            # Pruned meanwhile.
+            continue
+        looked_at += 1
+        gone, rest = _without(info.key, body, entity)
+        if gone:
+            _replace(store, info.key, place, rest)
+            rows, files = rows + gone, files + 1
+    return Erased(rows, files, looked_at)
+
+
+def _captured(store: ObjectStore) -> Iterator[tuple[ObjectInfo, Captured]]:
+    for info in store.list(ROOT):
+        place = captured_at(info.key)
+        if place is not None:
+            yield info, place
+
+
+def _without(key: str, body: bytes, entity: str) -> tuple[int, bytes]:
+    """How many rows are about the entity, and the file without them."""
+    # Here and not above: to prune, nobody needs it.
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        table: Any = pq.read_table(io.BytesIO(body))
+        about = pc.fill_null(pc.equal(table.column(ENTITY), entity), False)
+    except (pa.ArrowException, KeyError) as error:
+        raise UnreadableCapture(f"cannot read {key!r}: {error}; remove it if nobody needs it") from error
+    gone = pc.sum(about).as_py() or 0
+    if not gone:
+        return 0, body
+    buffer = io.BytesIO()
+    pq.write_table(table.filter(pc.invert(about)), buffer, compression="zstd")
+    return gone, buffer.getvalue()
+
+
+def _replace(store: ObjectStore, key: str, place: Captured, rest: bytes) -> None:
+    # A file stays even where no row does: as long as it is there, no predictor brings its rows again.
+    name = f"{place.name.split(_ERASED)[0]}{_ERASED}{hashlib.sha256(rest).hexdigest()[:16]}"
+    # There already where a run ended before the old one was gone.
+    with contextlib.suppress(AlreadyExists):
+        store.create(Captured(place.kind, place.hour, name).key, rest)
+    store.delete(key)

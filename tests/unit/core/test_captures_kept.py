@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelloop_core.captures import Captured, Kind
+from modelloop_core.captures_kept import Erased, Pruned, UnreadableCapture, erase, prune
+from support.memory_store import MemoryStore
+
+HOUR = datetime(2026, 11, 27, 19, tzinfo=UTC)
+
+
+def put(store: MemoryStore, entities: list[str | None], hour: datetime = HOUR, kind: Kind = Kind.PREDICTIONS) -> str:
+    buffer = io.BytesIO()
+    entity = pa.array(entities, type=pa.string())
+    pq.write_table(pa.table({"entity": entity, "row": pa.array(range(len(entities)))}), buffer)
+    place = Captured(kind, hour, "pod-000000")
+    store.create(place.key, buffer.getvalue())
+    return place.key
+
+
+def entities(store: MemoryStore) -> list[str | None]:
+    found = [pq.read_table(io.BytesIO(store.read(info.key))) for info in store.list("captures/")]
+    return [one for table in found for one in table.column("entity").to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("before", "gone"),
+    [
+        pytest.param(HOUR + timedelta(hours=1), True, id="its last moment is old enough"),
+        pytest.param(HOUR + timedelta(minutes=59), False, id="a row of it may be younger"),
+    ],
+)
+def test_a_file_goes_when_all_of_it_is_old_enough(before: datetime, gone: bool) -> None:
+    store = MemoryStore()
+    put(store, ["a"])
+    assert prune(store, before, dry_run=True).files == gone
+    assert len(list(store.list(""))) == 1
+    assert prune(store, before).files == gone
+    assert len(list(store.list(""))) == (not gone)
+
+
+def test_pruning_touches_captures_alone_and_says_what_stays() -> None:
+    store = MemoryStore()
+    put(store, ["a"], HOUR - timedelta(days=3), Kind.FEATURES)
+    put(store, ["a"])
+    for key in ("versions/1.0.0/manifest.json", "captures/readme.txt", "labels/dt=2020-01-01/x.parquet"):
+        store.create(key, b"kept")
+    done = prune(store, HOUR)
+    assert (done.files, done.kept) == (1, 1)
+    assert prune(store, HOUR) == Pruned(0, 0, 1)
+    assert len(list(store.list(""))) == 4
+
+
+def test_all_rows_of_one_entity_go_and_no_others() -> None:
+    store = MemoryStore()
+    put(store, ["a", "b", None, "a"])
+    put(store, ["b", "c"], HOUR + timedelta(hours=1))
+    put(store, ["a"], kind=Kind.FEATURES)
+    assert erase(store, "a") == Erased(rows=3, files=2, looked_at=3)
+    assert sorted(map(str, entities(store))) == ["None", "b", "b", "c"]
+    assert erase(store, "a") == Erased(rows=0, files=0, looked_at=3)
+    assert erase(store, "b").rows == 2
+    assert sorted(map(str, entities(store))) == ["None", "c"]
+
+
+class Killed(MemoryStore):
+    """A store whose first deletion never happens."""
+
+    killed = False
+
+    def delete(self, key: str) -> None:
+        if not self.killed:
+            self.killed = True
+            raise KeyboardInterrupt
+        super().delete(key)
+
+
+def test_an_erasure_that_was_interrupted_is_run_again() -> None:
+    store = Killed()
+    put(store, ["a", "b"])
+    with pytest.raises(KeyboardInterrupt):
+        erase(store, "a")
+    erase(store, "a")
+    assert entities(store) == ["b"]
+
+
+def test_a_file_that_is_no_parquet_is_named_and_left() -> None:
+    store = MemoryStore()
+    key = Captured(Kind.FEATURES, HOUR, "strange").key
+    store.create(key, b"no parquet")
+    with pytest.raises(UnreadableCapture, match=r"strange\.parquet"):
+        erase(store, "a")
+    assert store.read(key) == b"no parquet"
