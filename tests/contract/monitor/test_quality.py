@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelloop_core.drift.reference import build_reference, digest_of
+from modelloop_core.feature_schema import MulticlassOutput
 from modelloop_core.wire.settings import BusinessSettings, ModelSettings
 from modelloop_monitor.store import models, quality
-from support.monitors import NOON, REFERENCE, Reference, Running, column, example_post, running
+from support.monitors import NOON, REFERENCE, SIGNATURE, Reference, Running, column, example_post, running
 from support.outcomes import OWN, follow, log, log_rows, quality_of, tell, told
 
 _HOUR = 3600
@@ -201,3 +203,29 @@ def test_nothing_is_known_of_a_model_that_never_posted(monitor: Running) -> None
     answer = monitor.client.get("/v1/models/shop/nobody/quality")
 
     assert (answer.status_code, answer.json()["reason"]) == (404, "UnknownModel")
+
+
+def test_several_classes_are_measured_and_estimated_by_their_probabilities(database: str) -> None:
+    generator = np.random.default_rng(0)
+    signature = SIGNATURE.model_copy(update={"output": MulticlassOutput(classes=("cat", "dog", "owl"))})
+    scores = generator.dirichlet((2, 1, 1), 1200).round(4)
+    reference = build_reference(signature, np.zeros((1200, 2)), scores).to_json()
+    digest = digest_of(reference)
+    labels = (scores.cumsum(axis=1) > generator.random((1200, 1))).argmax(axis=1)
+    bare = {"reference": digest, "features": {}, "outputs": {}}
+    with running(database) as monitor:
+        assert monitor.put_reference(reference, digest).status_code == 204
+        for number, start in enumerate((ELEVEN - _HOUR, ELEVEN)):
+            some = scores[number * 600 : (number + 1) * 600].tolist()
+            logged = [{"request_id": f"{number}-{n}", "at": start + n, "prediction": row} for n, row in enumerate(some)]
+            log_rows(monitor, number, logged, start + 1800, **bare)
+        names = np.array(["cat", "dog", "owl"])[labels[:600]].tolist()
+        feedback = [{"request_id": f"0-{n}", "label": name} for n, name in enumerate(names)]
+        assert told(monitor, {**OWN, "feedback": feedback})["joined"] == 600
+        tell(monitor, ("1-0", names[0]))
+
+        first, second = quality_of(monitor)["reports"]
+
+    assert set(first["metrics"]) == {"accuracy", "auc", "f1", "log_loss", "brier", "ece"}
+    promised = second["estimated"]["accuracy"]
+    assert promised["low"] < (scores[600:].argmax(axis=1) == labels[600:]).mean() < promised["high"]

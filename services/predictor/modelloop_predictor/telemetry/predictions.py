@@ -15,6 +15,9 @@ from modelloop_core.wire.limits import MOST_PREDICTIONS
 from modelloop_predictor.answers import Values
 from modelloop_predictor.telemetry.audience import Asker
 
+MOST_PROBABILITIES = 20
+"""Of so many classes the log has each one's probability, without which neither AUC nor calibration can be told."""
+
 
 class Logged(NamedTuple):
     """One request that was chosen; `rows` only where its features were, `answers` only where its predictions were."""
@@ -91,7 +94,9 @@ class PredictionLog:
     """Predictions for the monitor, which joins labels to them; what is too much for one post is dropped and counted."""
 
     def __init__(self, output: Output) -> None:
-        self._classes = output.classes if isinstance(output, MulticlassOutput) else None
+        classes = output.classes if isinstance(output, MulticlassOutput) else ()
+        # Of more the probabilities would take too much room, and the class alone is told.
+        self._classes = classes if len(classes) > MOST_PROBABILITIES else ()
         self._waiting: list[dict[str, Any]] = []
         self.dropped = self.posted = 0
 
@@ -106,8 +111,8 @@ class PredictionLog:
                 self._waiting.append(found if one.entity is None else {**found, "entity": one.entity})
 
     def value(self, answer: Any) -> Any:
-        """What was answered: a number, a class, or several numbers."""
-        return answer if self._classes is None else self._classes[answer.index(max(answer))]
+        """What was answered: a number, several (of up to 20 classes their probabilities), or a class."""
+        return self._classes[answer.index(max(answer))] if self._classes else answer
 
     def take(self) -> list[dict[str, Any]]:
         """LoggedPredictions since the last time."""

@@ -71,11 +71,15 @@ def test_an_excluded_entity_is_not_kept() -> None:
     assert [one.entity for one in chooser.take()] == [None]
 
 
+_MANY = MulticlassOutput(classes=tuple(f"c{number}" for number in range(21)))
+
+
 @pytest.mark.parametrize(
     ("output", "answer", "value"),
     [
         pytest.param(BinaryOutput(), 0.25, 0.25, id="a probability"),
-        pytest.param(MulticlassOutput(classes=("red", "green")), [0.2, 0.8], "green", id="the likeliest class"),
+        pytest.param(MulticlassOutput(classes=("red", "green")), [0.2, 0.8], [0.2, 0.8], id="a few classes"),
+        pytest.param(_MANY, [0.0] * 19 + [0.9, 0.1], "c19", id="the likeliest of many classes"),
         pytest.param(RegressionOutput(), -3.5, -3.5, id="a value"),
         pytest.param(RegressionOutput(names=("low", "high")), [1.0, 2.0], [1.0, 2.0], id="several values"),
     ],
