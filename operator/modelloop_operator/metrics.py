@@ -41,7 +41,12 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
-        self._drift = Gauge("modelloop_operator_models_by_drift", "MLModels by drift.", ["level"], registry=registry)
+        self._drift = Gauge(
+            "modelloop_operator_models_by_drift",
+            "MLModels by drift; unknown where nobody judged it yet.",
+            ["level"],
+            registry=registry,
+        )
         self._models = Gauge("modelloop_operator_models", "MLModels by phase.", ["phase"], registry=registry)
         self._words: dict[Key, tuple[str, str]] = {}
 
@@ -60,7 +65,7 @@ class Metrics:
     def observed(self, model: MLModel) -> None:
         """Note the phase and the drift of an MLModel."""
         key = (model.metadata.namespace, model.metadata.name)
-        found = (model.status.phase, model.status.drift.level if model.status.drift else "")
+        found = (model.status.phase, model.status.drift.level if model.status.drift else "unknown")
         if self._words.get(key) != found:
             self._words[key] = found
             self._count()
@@ -73,5 +78,5 @@ class Metrics:
     def _count(self) -> None:
         for place, gauge in enumerate((self._models, self._drift)):
             gauge.clear()
-            for word, count in Tally(found[place] for found in self._words.values() if found[place]).items():
+            for word, count in Tally(found[place] for found in self._words.values()).items():
                 gauge.labels(word).set(count)

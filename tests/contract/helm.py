@@ -56,9 +56,10 @@ def of_kind(objects: list[Object], kind: str) -> list[Object]:
     return [found for found in objects if found["kind"] == kind]
 
 
-def the(objects: list[Object], kind: str) -> Object:
-    """The only one of its kind."""
-    (only,) = of_kind(objects, kind)
+def the(objects: list[Object], kind: str, component: str = "") -> Object:
+    """The only one of its kind, or of its kind and component."""
+    found = of_kind(objects, kind)
+    (only,) = [one for one in found if component in ("", one["metadata"]["labels"]["app.kubernetes.io/component"])]
     return only
 
 

@@ -11,104 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from contract.chart_values import CHANGED, NEEDS, PEER, PROMETHEUS_OPERATOR, REFUSED, VALUE_SETS
 from contract.helm import CHART, CRDS, ROOT, Object, Refused, helm, of_kind, pod_specs, render, the, values_with
 from modelloop_operator.settings import Settings
-
-SERVICE_MONITOR = "monitoring.coreos.com/v1/ServiceMonitor"
-PEER = {"podSelector": {"matchLabels": {"app": "prometheus"}}}
-
-CHANGED: dict[str, Any] = {
-    "replicas": 3,
-    "fullnameOverride": "other",
-    "clusterName": "east",
-    "watchNamespaces": ["team"],
-    "images.control": "example.org/control:1",
-    "images.predictor": "example.org/runtime:1",
-    "images.pullPolicy": "Always",
-    "images.pullSecrets": ["pull"],
-    "operator.workers": 4,
-    "operator.registryPollSeconds": 30,
-    "operator.resyncSeconds": 60,
-    "operator.discoverySeconds": 30,
-    "operator.drainSeconds": 5,
-    "operator.predictorDrainSeconds": 10,
-    "operator.progressDeadlineSeconds": 300,
-    "operator.ownIdentityEndpoints": ["http://store:9000"],
-    "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
-    "resources.requests.cpu": "1",
-    "resources.requests.memory": "1Gi",
-    "resources.limits.memory": "2Gi",
-    "serviceAccount.create": False,
-    "serviceAccount.name": "other",
-    "serviceAccount.annotations": {"role": "reader"},
-    "rbac.create": False,
-    "rbac.clusterReads": False,
-    "rbac.aggregate": False,
-    "podLabels": {"team": "platform"},
-    "podAnnotations": {"note": "yes"},
-    "priorityClassName": "high",
-    "nodeSelector": {"pool": "system"},
-    "tolerations": [{"operator": "Exists"}],
-    "affinity": {"nodeAffinity": {}},
-    "podDisruptionBudget.enabled": False,
-    "metrics.serviceMonitor.enabled": False,
-    "metrics.serviceMonitor.interval": "5s",
-    "metrics.serviceMonitor.labels": {"prometheus": "main"},
-    "networkPolicy.enabled": False,
-    "networkPolicy.from": [PEER],
-    "networkPolicy.egress": [{"to": [PEER]}],
-    "test.model.name": "churn",
-    "test.model.namespace": "team",
-    "test.timeoutSeconds": 10,
-}
-"""For each value another one than its default."""
-
-NEEDS: dict[str, dict[str, Any]] = {
-    "rbac.clusterReads": {"watchNamespaces": ["team"]},
-    "test.model.namespace": {"test": {"model": {"name": "churn"}}},
-}
-"""Values that speak only together with others."""
-
-VALUE_SETS: dict[str, dict[str, Any]] = {
-    "defaults": {},
-    "one replica, two namespaces": {"replicas": 1, "watchNamespaces": ["a", "b"]},
-    "nothing optional": {
-        "rbac": {"create": False, "aggregate": False},
-        "serviceAccount": {"create": False, "name": "given"},
-        "networkPolicy": {"enabled": False},
-        "podDisruptionBudget": {"enabled": False},
-        "metrics": {"serviceMonitor": {"enabled": False}},
-    },
-    "everything": {
-        "podLabels": {"team": "platform"},
-        "podAnnotations": {"note": "yes"},
-        "images": {"pullSecrets": ["pull"]},
-        "extraEnv": [{"name": "AWS_REGION", "value": "eu-central-1"}],
-        "nodeSelector": {"pool": "system"},
-        "tolerations": [{"operator": "Exists"}],
-        "networkPolicy": {"from": [PEER], "egress": [{"to": [PEER]}]},
-        "test": {"model": {"name": "churn", "namespace": "team"}},
-    },
-}
-
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "a misspelt key": ({"operator": {"workrs": 4}}, "/operator': additional properties 'workrs' not allowed"),
-    "an unknown key at the top": ({"replicaCount": 2}, "additional properties 'replicaCount' not allowed"),
-    "a label that is the chart's": (
-        {"podLabels": {"app.kubernetes.io/name": "mine"}},
-        "invalid propertyName 'app.kubernetes.io/name'",
-    ),
-    "no replica": ({"replicas": 0}, "/replicas': minimum: got 0, want 1"),
-    "a text for a number": ({"operator": {"workers": "many"}}, "/operator/workers': got string, want integer"),
-    "a pattern of namespaces": ({"watchNamespaces": ["team-*"]}, "/watchNamespaces/0': 'team-*' does not match"),
-    "an endpoint without its scheme": (
-        {"operator": {"ownIdentityEndpoints": ["store:9000"]}},
-        "/operator/ownIdentityEndpoints/0': 'store:9000' does not match",
-    ),
-    "an unknown pull policy": ({"images": {"pullPolicy": "Sometimes"}}, "/images/pullPolicy': value must be one of"),
-    "a variable of the chart's own": ({"extraEnv": [{"name": "MODELLOOP_WORKERS", "value": "1"}]}, "/extraEnv/0/name'"),
-    "a memory that is none": ({"resources": {"limits": {"memory": "much"}}}, "/resources/limits/memory'"),
-}
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -134,7 +39,7 @@ def test_lint_has_nothing_to_say(chart: Path) -> None:
 
 @pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 def test_value_sets_render_objects_with_names_labels_and_a_namespace(values: dict[str, Any]) -> None:
-    objects = render(values, SERVICE_MONITOR)
+    objects = render(values, *PROMETHEUS_OPERATOR)
     identities = [(found["kind"], found["metadata"].get("namespace"), found["metadata"]["name"]) for found in objects]
     assert len(set(identities)) == len(identities)
     for found in objects:
@@ -152,13 +57,15 @@ def test_the_schema_closes_every_object_and_describes_every_value() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     del schema["properties"]["global"]
     open_on_purpose = {"serviceAccount.annotations", "podLabels", "podAnnotations", "nodeSelector", "extraEnv"}
-    open_on_purpose |= {"metrics.serviceMonitor.labels", "tolerations", "networkPolicy.from", "networkPolicy.egress"}
+    open_on_purpose |= {f"monitor.{path}" for path in open_on_purpose}
+    open_on_purpose |= {f"metrics.{name}.labels" for name in ("serviceMonitor", "podMonitor", "prometheusRule")}
+    open_on_purpose |= {"metrics.dashboards.labels"}
 
     def check(node: Object, path: str) -> None:
         assert node.get("description"), path
         if node["type"] == "object" and path not in open_on_purpose:
             assert node["additionalProperties"] is False, path
-            if path not in ("resources.requests", "resources.limits", "affinity"):
+            if path.removeprefix("monitor.") not in ("resources.requests", "resources.limits", "affinity"):
                 for key, part in node["properties"].items():
                     check(part, f"{path}.{key}".lstrip("."))
 
@@ -181,19 +88,21 @@ def test_this_file_knows_another_setting_of_every_value() -> None:
 def test_no_value_is_ignored(path: str) -> None:
     base = NEEDS.get(path, {})
     changed = merged(base, values_with(path, CHANGED[path]))
-    assert render(changed, SERVICE_MONITOR) != render(base, SERVICE_MONITOR)
+    assert render(changed, *PROMETHEUS_OPERATOR) != render(base, *PROMETHEUS_OPERATOR)
 
 
 @pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
 def test_every_pod_passes_pod_security_restricted(values: dict[str, Any]) -> None:
     pods = dict(pod_specs(render(values)))
-    assert set(pods) == {"modelloop", "modelloop-test"}
+    monitored = values.get("monitor", {}).get("enabled", True)
+    assert set(pods) == {"modelloop", "modelloop-test", *(["modelloop-monitor"] if monitored else [])}
     for spec in pods.values():
         assert not any(spec.get(field) for field in ("hostNetwork", "hostPID", "hostIPC", "initContainers"))
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["runAsUser"] > 0
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert {kind for volume in spec.get("volumes", ()) for kind in volume} <= {"name", "emptyDir", "configMap"}
+        sources = {kind for volume in spec.get("volumes", ()) for kind in volume}
+        assert sources <= {"name", "emptyDir", "configMap", "persistentVolumeClaim"}
         for container in spec["containers"]:
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False
@@ -204,34 +113,35 @@ def test_every_pod_passes_pod_security_restricted(values: dict[str, Any]) -> Non
 
 
 def test_the_operator_reads_every_variable_that_the_chart_sets_and_takes_the_defaults() -> None:
-    (container,) = the(render(), "Deployment")["spec"]["template"]["spec"]["containers"]
+    watched = {"monitor": {"token": {"secretName": "token", "predictorSecretName": "token"}}}
+    (container,) = the(render(watched), "Deployment", "operator")["spec"]["template"]["spec"]["containers"]
     told = {entry["name"].removeprefix("MODELLOOP_").lower(): entry.get("value") for entry in container["env"]}
     assert set(told) == set(Settings.model_fields)
     given = {name: value for name, value in told.items() if value is not None}
     chart, own = Settings.model_validate(given), Settings(predictor_image=str(told["predictor_image"]))
     differing = {name for name in given if getattr(chart, name) != getattr(own, name)}
-    assert differing == {"lease_name"}
+    assert differing == {"lease_name", "monitor_url", "monitor_secret"}
 
 
 def test_probes_and_service_point_at_the_operators_pages() -> None:
     objects = render()
-    (container,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = the(objects, "Deployment", "operator")["spec"]["template"]["spec"]["containers"]
     assert {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness")} == {"/healthz"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
     assert container["ports"] == [{"name": "health", "containerPort": 8081, "protocol": "TCP"}]
-    assert the(objects, "Service")["spec"]["ports"][0]["targetPort"] == "health"
+    assert the(objects, "Service", "operator")["spec"]["ports"][0]["targetPort"] == "health"
 
 
 def test_what_selects_the_operators_pods_selects_neither_the_test_nor_another_release() -> None:
-    objects = render(VALUE_SETS["everything"], SERVICE_MONITOR)
-    labels = the(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    objects = render(VALUE_SETS["everything"], *PROMETHEUS_OPERATOR)
+    labels = the(objects, "Deployment", "operator")["spec"]["template"]["metadata"]["labels"]
     others = the(objects, "Pod")["metadata"]["labels"]
     selectors = [
-        the(objects, "Deployment")["spec"]["selector"]["matchLabels"],
-        the(objects, "Service")["spec"]["selector"],
-        the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-        the(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
-        the(objects, "ServiceMonitor")["spec"]["selector"]["matchLabels"],
+        the(objects, "Deployment", "operator")["spec"]["selector"]["matchLabels"],
+        the(objects, "Service", "operator")["spec"]["selector"],
+        the(objects, "PodDisruptionBudget", "operator")["spec"]["selector"]["matchLabels"],
+        the(objects, "NetworkPolicy", "operator")["spec"]["podSelector"]["matchLabels"],
+        the(objects, "ServiceMonitor", "operator")["spec"]["selector"]["matchLabels"],
     ]
     for selector in selectors:
         assert selector.items() <= labels.items()
@@ -241,11 +151,11 @@ def test_what_selects_the_operators_pods_selects_neither_the_test_nor_another_re
 
 def test_a_service_monitor_appears_only_where_its_api_is_served() -> None:
     assert not of_kind(render(), "ServiceMonitor")
-    assert of_kind(render({}, SERVICE_MONITOR), "ServiceMonitor")
+    assert of_kind(render({}, *PROMETHEUS_OPERATOR), "ServiceMonitor")
 
 
 def test_the_network_policy_opens_one_port_and_lets_the_helm_test_in() -> None:
-    policy = the(render({"networkPolicy": {"from": [PEER]}}), "NetworkPolicy")["spec"]
+    policy = the(render({"networkPolicy": {"from": [PEER]}}), "NetworkPolicy", "operator")["spec"]
     assert policy["policyTypes"] == ["Ingress"]
     (rule,) = policy["ingress"]
     assert rule["ports"] == [{"port": "health", "protocol": "TCP"}]

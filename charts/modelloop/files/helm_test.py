@@ -1,4 +1,4 @@
-"""`helm test`: is the operator ready, is MLModel served, and does a model answer? Standard library only."""
+"""`helm test`: are operator and monitor ready, is MLModel served, and does a model answer? Standard library only."""
 
 # ruff: noqa: S310, T201 - it asks the URLs that the chart gives it, and prints for `helm test --logs`.
 
@@ -32,7 +32,8 @@ class Failed(Exception):
 def main() -> int:
     """Check the operator, the resource and, where one is named, a model."""
     model = os.environ["MODEL_URL"]
-    failed = run(checks(os.environ["OPERATOR_URL"], model), float(os.environ["TIMEOUT_SECONDS"]))
+    found = checks(os.environ["OPERATOR_URL"], model, os.environ.get("MONITOR_URL", ""))
+    failed = run(found, float(os.environ["TIMEOUT_SECONDS"]))
     if not failed and not model:
         say("No model was asked: set test.model.name (and test.model.namespace) by `helm upgrade` to ask one.")
     return failed
@@ -51,17 +52,19 @@ def run(checks: Iterable[Check], patience: float) -> int:
     return 0
 
 
-def checks(operator: str, model: str) -> Iterator[Check]:
+def checks(operator: str, model: str, monitor: str = "") -> Iterator[Check]:
     """What the chart has checked, in the order in which things depend on one another."""
-    yield "operator", lambda: operator_is_ready(operator), "look at the operator's pods and their logs"
+    yield "operator", lambda: is_ready(operator), "look at the operator's pods and their logs"
+    if monitor:
+        yield "monitor", lambda: is_ready(monitor), "look at the monitor's pods, their logs and their volume"
     yield "resource", mlmodel_is_served, "install the chart modelloop-crds"
     if model:
         yield "model", lambda: model_answers(model), "look at the MLModel with `kubectl mlmodel doctor`"
 
 
-def operator_is_ready(operator: str) -> str:
-    """The operator's /readyz says so."""
-    url = f"{operator}/readyz"
+def is_ready(component: str) -> str:
+    """Its /readyz says so."""
+    url = f"{component}/readyz"
     fetch(url)
     return f"{url} says ready"
 

@@ -36,7 +36,7 @@ class Installation:
     def install(self, **values: Any) -> None:
         """Install or upgrade the operator and wait until all its pods are ready."""
         given = ["--set-json", f"watchNamespaces={json.dumps([self.namespace])}"]
-        for path, value in {"operator.registryPollSeconds": 2, **values}.items():
+        for path, value in {"operator.registryPollSeconds": 2, "operator.monitorPollSeconds": 2, **values}.items():
             given += ["--set-json", f"{path}={json.dumps(value)}"]
         place = ("--namespace", self.namespace, "--wait", "--timeout", "180s")
         self.machine.helm("upgrade", "--install", "modelloop", str(CHART), *place, *given)
@@ -68,6 +68,38 @@ class Installation:
         """The operator's pods that are not on their way out."""
         pods = self.get("pods", "-l", OPERATOR)["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def may(self, verb: str, what: str, subject: str) -> bool:
+        """Whether somebody may do something in this namespace."""
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": subject,
+                "resourceAttributes": {
+                    "namespace": self.namespace,
+                    "verb": verb,
+                    "resource": what,
+                    "group": "modelloop.dev" if what == "mlmodels" else "",
+                },
+            },
+        }
+        answer = self.machine.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review))
+        allowed: bool = json.loads(answer)["status"]["allowed"]
+        return allowed
+
+    def resident_bytes(self, pod: str) -> float:
+        """Memory of an operator's process, as it says itself."""
+        return self._measured(pod, "process_resident_memory_bytes")
+
+    def monitor_reads(self) -> float:
+        """How many reports the leading operator has read."""
+        return self._measured(self.leader(), 'modelloop_operator_monitor_reads_total{outcome="read"}')
+
+    def _measured(self, pod: str, series: str) -> float:
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8081/proxy/metrics"
+        lines = self.machine.kubectl("get", "--raw", path).splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{series} ")), 0.0)
 
     def operator_logs(self) -> str:
         """Everything the operator's pods said."""

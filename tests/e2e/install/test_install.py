@@ -21,9 +21,18 @@ def test_both_replicas_are_ready_and_one_leads(installation: Installation) -> No
     assert installation.ready_operators() == 2
 
 
-def test_helm_test_without_a_model_checks_the_operator_alone(installation: Installation) -> None:
+def test_the_monitor_keeps_its_file_on_a_volume_and_holds_no_rights(installation: Installation) -> None:
+    claim = installation.get("pvc", "modelloop-monitor")
+    assert claim["status"]["phase"] == "Bound"
+    subject = f"system:serviceaccount:{installation.namespace}:modelloop-monitor"
+    for verb, what in (("list", "mlmodels"), ("get", "secrets"), ("list", "pods")):
+        assert not installation.may(verb, what, subject), f"it may {verb} {what}"
+
+
+def test_helm_test_without_a_model_checks_operator_and_monitor(installation: Installation) -> None:
     said = installation.helm_test()
-    assert "/readyz says ready" in said
+    assert said.count("/readyz says ready") == 2
+    assert "modelloop-monitor." in said
     assert "MLModel is served" in said
     assert "No model was asked" in said
 
@@ -40,6 +49,19 @@ def test_helm_test_fails_for_a_model_that_does_not_answer(installation: Installa
     installation.install(**{"test.model.name": "nobody", "test.timeoutSeconds": 5})
     with pytest.raises(AssertionError, match=r"FAILED http://nobody\..*/model does not answer"):
         installation.helm_test()
+
+
+def test_models_are_told_of_the_monitor_and_the_monitor_of_models(installation: Installation) -> None:
+    url = f"http://modelloop-monitor.{installation.namespace}.svc:8080"
+    (container,) = installation.get("deployment", "churn-v1-0-0")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "MODELLOOP_MONITOR_URL", "value": url} in container["env"]
+    eventually("reads of the monitor", lambda: installation.monitor_reads() > 0 or installation.operator_logs()[-2000:])
+
+
+def test_operator_pods_hold_no_numerics_in_memory(installation: Installation) -> None:
+    # The image has them for the monitor; an operator that loaded them would need about 150 MB.
+    sizes = [installation.resident_bytes(pod["metadata"]["name"]) for pod in installation.operators()]
+    assert max(sizes) < 110e6, sizes
 
 
 def test_when_the_leading_pod_is_deleted_another_leads(installation: Installation) -> None:
@@ -75,12 +97,14 @@ def test_uninstalling_keeps_the_resource_the_models_and_their_answers(installati
     uid = installation.get("mlmodel", "churn")["metadata"]["uid"]
     installation.uninstall()
     assert installation.machine.get(CRD)
+    claim = installation.get("pvc", "modelloop-monitor")["metadata"]["uid"]
     assert installation.get("mlmodel", "churn")["metadata"]["uid"] == uid
     assert installation.get("deployment", "churn-v1-0-0")["status"]["readyReplicas"] == 1
     installation.install_crds(CRDS)
     installation.install()
     installation.wait("churn")
     assert installation.get("mlmodel", "churn")["metadata"]["uid"] == uid
+    assert installation.get("pvc", "modelloop-monitor")["metadata"]["uid"] == claim
 
 
 def _takes_new_field(installation: Installation, name: str) -> bool:

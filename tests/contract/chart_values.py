@@ -1,0 +1,157 @@
+"""Values of the chart that tests give it: another one for each, sets that belong together, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PROMETHEUS_OPERATOR = tuple(
+    f"monitoring.coreos.com/v1/{kind}" for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule")
+)
+PEER = {"podSelector": {"matchLabels": {"app": "prometheus"}}}
+
+CHANGED: dict[str, Any] = {
+    "replicas": 3,
+    "fullnameOverride": "other",
+    "clusterName": "east",
+    "watchNamespaces": ["team"],
+    "images.control": "example.org/control:1",
+    "images.predictor": "example.org/runtime:1",
+    "images.pullPolicy": "Always",
+    "images.pullSecrets": ["pull"],
+    "operator.workers": 4,
+    "operator.registryPollSeconds": 30,
+    "operator.resyncSeconds": 60,
+    "operator.discoverySeconds": 30,
+    "operator.drainSeconds": 5,
+    "operator.predictorDrainSeconds": 10,
+    "operator.progressDeadlineSeconds": 300,
+    "operator.ownIdentityEndpoints": ["http://store:9000"],
+    "operator.monitorPollSeconds": 30,
+    "monitor.enabled": False,
+    "monitor.replicas": 2,
+    "monitor.database.secretName": "postgresql",
+    "monitor.database.secretKey": "uri",
+    "monitor.persistence.enabled": False,
+    "monitor.persistence.existingClaim": "own",
+    "monitor.persistence.size": "1Gi",
+    "monitor.persistence.storageClassName": "fast",
+    "monitor.persistence.keep": False,
+    "monitor.token.secretName": "token",
+    "monitor.token.predictorSecretName": "token-of-predictors",
+    "monitor.resources.requests.cpu": "1",
+    "monitor.resources.requests.memory": "1Gi",
+    "monitor.resources.limits.memory": "2Gi",
+    "monitor.extraEnv": [{"name": "MODELLOOP_MONITOR_WINDOW_DAYS", "value": "30"}],
+    "monitor.podLabels": {"team": "platform"},
+    "monitor.podAnnotations": {"note": "yes"},
+    "monitor.priorityClassName": "high",
+    "monitor.nodeSelector": {"pool": "system"},
+    "monitor.tolerations": [{"operator": "Exists"}],
+    "monitor.affinity": {"nodeAffinity": {}},
+    "monitor.networkPolicy.from": [PEER],
+    "monitor.networkPolicy.egress": [{"to": [PEER]}],
+    "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+    "resources.requests.cpu": "1",
+    "resources.requests.memory": "1Gi",
+    "resources.limits.memory": "2Gi",
+    "serviceAccount.create": False,
+    "serviceAccount.name": "other",
+    "serviceAccount.annotations": {"role": "reader"},
+    "rbac.create": False,
+    "rbac.clusterReads": False,
+    "rbac.aggregate": False,
+    "podLabels": {"team": "platform"},
+    "podAnnotations": {"note": "yes"},
+    "priorityClassName": "high",
+    "nodeSelector": {"pool": "system"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "podDisruptionBudget.enabled": False,
+    "metrics.serviceMonitor.enabled": False,
+    "metrics.serviceMonitor.interval": "5s",
+    "metrics.serviceMonitor.labels": {"prometheus": "main"},
+    "metrics.podMonitor.enabled": False,
+    "metrics.podMonitor.interval": "5s",
+    "metrics.podMonitor.labels": {"prometheus": "main"},
+    "metrics.prometheusRule.enabled": False,
+    "metrics.prometheusRule.labels": {"prometheus": "main"},
+    "metrics.dashboards.enabled": True,
+    "metrics.dashboards.labels.grafana_dashboard": "yes",
+    "networkPolicy.enabled": False,
+    "networkPolicy.from": [PEER],
+    "networkPolicy.egress": [{"to": [PEER]}],
+    "test.model.name": "churn",
+    "test.model.namespace": "team",
+    "test.timeoutSeconds": 10,
+}
+"""For each value another one than its default."""
+
+NEEDS: dict[str, dict[str, Any]] = {
+    "monitor.replicas": {"monitor": {"database": {"secretName": "postgresql"}}},
+    "monitor.database.secretKey": {"monitor": {"database": {"secretName": "postgresql"}}},
+    "metrics.dashboards.labels.grafana_dashboard": {"metrics": {"dashboards": {"enabled": True}}},
+    "rbac.clusterReads": {"watchNamespaces": ["team"]},
+    "test.model.namespace": {"test": {"model": {"name": "churn"}}},
+}
+"""Values that speak only together with others."""
+
+VALUE_SETS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "one replica, two namespaces": {"replicas": 1, "watchNamespaces": ["a", "b"]},
+    "nothing optional": {
+        "rbac": {"create": False, "aggregate": False},
+        "serviceAccount": {"create": False, "name": "given"},
+        "networkPolicy": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "metrics": {"serviceMonitor": {"enabled": False}},
+        "monitor": {"enabled": False},
+    },
+    "a monitor that forgets": {"monitor": {"persistence": {"enabled": False}}},
+    "a volume of one's own": {"monitor": {"persistence": {"existingClaim": "own"}}},
+    "several monitors": {"monitor": {"replicas": 3, "database": {"secretName": "postgresql"}}},
+    "everything": {
+        "podLabels": {"team": "platform"},
+        "podAnnotations": {"note": "yes"},
+        "images": {"pullSecrets": ["pull"]},
+        "extraEnv": [{"name": "AWS_REGION", "value": "eu-central-1"}],
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"operator": "Exists"}],
+        "networkPolicy": {"from": [PEER], "egress": [{"to": [PEER]}]},
+        "monitor": {
+            "podLabels": {"team": "platform"},
+            "podAnnotations": {"note": "yes"},
+            "extraEnv": [{"name": "MODELLOOP_MONITOR_WINDOW_DAYS", "value": "30"}],
+            "token": {"secretName": "token", "predictorSecretName": "token-of-predictors"},
+            "nodeSelector": {"pool": "system"},
+            "tolerations": [{"operator": "Exists"}],
+            "networkPolicy": {"from": [PEER], "egress": [{"to": [PEER]}]},
+        },
+        "metrics": {"dashboards": {"enabled": True}},
+        "test": {"model": {"name": "churn", "namespace": "team"}},
+    },
+}
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "a misspelt key": ({"operator": {"workrs": 4}}, "/operator': additional properties 'workrs' not allowed"),
+    "an unknown key at the top": ({"replicaCount": 2}, "additional properties 'replicaCount' not allowed"),
+    "a label that is the chart's": (
+        {"podLabels": {"app.kubernetes.io/name": "mine"}},
+        "invalid propertyName 'app.kubernetes.io/name'",
+    ),
+    "no replica": ({"replicas": 0}, "/replicas': minimum: got 0, want 1"),
+    "a text for a number": ({"operator": {"workers": "many"}}, "/operator/workers': got string, want integer"),
+    "a pattern of namespaces": ({"watchNamespaces": ["team-*"]}, "/watchNamespaces/0': 'team-*' does not match"),
+    "an endpoint without its scheme": (
+        {"operator": {"ownIdentityEndpoints": ["store:9000"]}},
+        "/operator/ownIdentityEndpoints/0': 'store:9000' does not match",
+    ),
+    "an unknown pull policy": ({"images": {"pullPolicy": "Sometimes"}}, "/images/pullPolicy': value must be one of"),
+    "a variable of the chart's own": ({"extraEnv": [{"name": "MODELLOOP_WORKERS", "value": "1"}]}, "/extraEnv/0/name'"),
+    "a variable that the chart gives the monitor": (
+        {"monitor": {"extraEnv": [{"name": "MODELLOOP_MONITOR_DATABASE", "value": "sqlite:///x"}]}},
+        "/monitor/extraEnv/0/name'",
+    ),
+    "a volume of no size": ({"monitor": {"persistence": {"size": "big"}}}, "/monitor/persistence/size'"),
+    "several monitors on one file": ({"monitor": {"replicas": 2}}, "monitor.replicas above 1 needs"),
+    "a memory that is none": ({"resources": {"limits": {"memory": "much"}}}, "/resources/limits/memory'"),
+}
