@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
 from cluster.control_plane import ROOT, eventually
 from cluster.operator_process import OperatorProcess
 from cluster.scene import Scene
+from modelloop_core.wire.settings import ModelSettings, settings_path
 from support.monitor_process import MonitorProcess
 from support.predictor_process import PredictorProcess
 from support.prometheus_process import PrometheusProcess, promtool
@@ -22,6 +24,7 @@ from support.published import people_reference, publish_people
 RULES = ROOT / "charts/modelloop/files/rules.yaml"
 DASHBOARDS = sorted((ROOT / "charts/modelloop/files/dashboards").glob("*.json"))
 PERSON = {"age": 31, "income": 2500.0, "member": True, "region": "north", "device": "phone"}
+HASTY = {"grace_seconds": 0, "fold_seconds": 0.5, "evaluate_seconds": 0.5}
 _COMPARED = re.compile(r"\s*[<>]=?\s*[0-9.]+$")
 
 
@@ -49,10 +52,12 @@ def prometheus(unattended: Scene, start: Callable[..., OperatorProcess], tmp_pat
     settings = {"model_namespace": "shop", "model_name": "people", "pod_name": "people-0", "timeout_seconds": 10}
     posting = {"monitor_post_seconds": 0.5}
     with (
-        MonitorProcess(f"sqlite:///{tmp_path}/monitor.db") as monitor,
+        MonitorProcess(f"sqlite:///{tmp_path}/monitor.db", **HASTY) as monitor,
         PredictorProcess(tmp_path, {**settings, **posting, "monitor_url": monitor.url}) as predictor,
     ):
         monitor.until_ready()
+        watched = ModelSettings(window_seconds=10).model_dump_json()
+        httpx.put(f"{monitor.url}{settings_path('shop', 'people')}", content=watched).raise_for_status()
         predictor.until_ready()
         variables = {"MODELLOOP_MONITOR_URL": monitor.url, "MODELLOOP_MONITOR_POLL_SECONDS": "1"}
         unattended.operators.append(start(**variables))
