@@ -54,7 +54,8 @@ class MonitorProcess:
 
     def until_ready(self) -> Self:
         """Wait until its database answers."""
-        eventually(self._ready, "the monitor to be ready", self.describe)
+        # It loads scipy, which takes its time where others run.
+        eventually(self._ready, "the monitor to be ready", self.describe, seconds=120)
         return self
 
     def named(self, name: str) -> list[dict[str, Any]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, chain
 
 import numpy as np
 
-from modelloop_core.drift.profile import ColumnProfile, Profile
+from modelloop_core.drift.bins import Float64s, Int64s
+from modelloop_core.drift.profile import ColumnProfile, Profile, bounded
 from modelloop_core.drift.reference import Reference
 from modelloop_core.wire.profiles import MOST_UNSEEN, ColumnDelta, ProfilePost
 
 _MOST_COUNT = 2**60
-_LARGEST = float(np.finfo(np.float64).max)
 _LEVEL = 1
 
 
@@ -25,28 +26,28 @@ class CountedColumn:
     profile: ColumnProfile
     unseen: Mapping[str, int] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, delta: ColumnDelta) -> CountedColumn:
-        """What a post says of a column."""
-        counts = np.array(delta.counts, dtype=np.int64)
-        profile = ColumnProfile(
-            counts=counts,
-            sums=np.array(delta.sums, dtype=np.float64) if delta.sums else np.zeros(len(counts)),
-            null=delta.null,
-            positive_infinite=delta.positive_infinite,
-            negative_infinite=delta.negative_infinite,
-        )
-        return cls(profile, delta.unseen)
-
     def __add__(self, other: CountedColumn) -> CountedColumn:
-        """Both together; a liar's huge numbers stay numbers."""
-        with np.errstate(over="ignore"):
-            profile = self.profile + other.profile
-        np.minimum(profile.counts, _MOST_COUNT, out=profile.counts)
-        np.clip(profile.sums, -_LARGEST, _LARGEST, out=profile.sums)
+        """Both together; a liar's huge numbers stay numbers. Raises EdgesDiffer for other bins."""
+        profile = self.profile + other.profile
+        return CountedColumn(replace(profile, counts=np.minimum(profile.counts, _MOST_COUNT)), self._names(other))
+
+    def joined(self, other: CountedColumn, counts: Int64s, sums: Float64s) -> CountedColumn:
+        """As `+`, where counts and sums were added up already."""
+        ours, theirs = self.profile, other.profile
+        profile = ColumnProfile(
+            counts,
+            sums,
+            ours.null + theirs.null,
+            ours.positive_infinite + theirs.positive_infinite,
+            ours.negative_infinite + theirs.negative_infinite,
+        )
+        return CountedColumn(profile, self._names(other))
+
+    def _names(self, other: CountedColumn) -> Mapping[str, int]:
+        if not (self.unseen or other.unseen):
+            return {}
         names = {name: self.unseen.get(name, 0) + other.unseen.get(name, 0) for name in {**self.unseen, **other.unseen}}
-        most = sorted(names.items(), key=lambda item: (-item[1], item[0]))[:MOST_UNSEEN]
-        return CountedColumn(profile, dict(most))
+        return dict(sorted(names.items(), key=lambda item: (-item[1], item[0]))[:MOST_UNSEEN])
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +60,7 @@ class Counted:
     @classmethod
     def of(cls, post: ProfilePost) -> Counted:
         """What one post counted."""
-        return cls(
-            {name: CountedColumn.of(delta) for name, delta in post.features.items()},
-            {name: CountedColumn.of(delta) for name, delta in post.outputs.items()},
-        )
+        return cls(_read(post.features), _read(post.outputs))
 
     def __add__(self, other: Counted) -> Counted:
         """Both together; they are of one reference."""
@@ -115,11 +113,53 @@ def _head(column: CountedColumn) -> list[object]:
     return [len(profile.counts), profile.null, profile.positive_infinite, profile.negative_infinite, column.unseen]
 
 
+def _read(deltas: Mapping[str, ColumnDelta]) -> dict[str, CountedColumn]:
+    """Columns of a post: all numbers at once, as one array for each column takes ten times as long."""
+    sizes = [len(delta.counts) for delta in deltas.values()]
+    counts = np.fromiter(chain.from_iterable(delta.counts for delta in deltas.values()), np.int64, sum(sizes))
+    filled = (delta.sums or (0.0,) * len(delta.counts) for delta in deltas.values())
+    sums = np.fromiter(chain.from_iterable(filled), np.float64, sum(sizes))
+    return {
+        name: CountedColumn(
+            ColumnProfile(counts[inside], sums[inside], delta.null, delta.positive_infinite, delta.negative_infinite),
+            delta.unseen,
+        )
+        for (name, delta), inside in zip(deltas.items(), _slices(sizes), strict=True)
+    }
+
+
 def _added(ours: Mapping[str, CountedColumn], theirs: Mapping[str, CountedColumn]) -> dict[str, CountedColumn]:
+    sizes = [len(column.profile.counts) for column in ours.values()]
+    if not sizes or ours.keys() != theirs.keys():
+        return _added_one_by_one(ours, theirs)
+    pairs = [(column, theirs[name]) for name, column in ours.items()]
+    if any(len(right.profile.counts) != size for (_, right), size in zip(pairs, sizes, strict=True)):
+        return _added_one_by_one(ours, theirs)
+    counts = np.concatenate([left.profile.counts for left, _ in pairs])
+    counts += np.concatenate([right.profile.counts for _, right in pairs])
+    np.minimum(counts, _MOST_COUNT, out=counts)
+    with np.errstate(over="ignore"):
+        sums = np.concatenate([left.profile.sums for left, _ in pairs])
+        sums += np.concatenate([right.profile.sums for _, right in pairs])
+    sums = bounded(sums)
+    return {
+        name: left.joined(right, counts[inside], sums[inside])
+        for name, (left, right), inside in zip(ours, pairs, _slices(sizes), strict=True)
+    }
+
+
+def _added_one_by_one(
+    ours: Mapping[str, CountedColumn], theirs: Mapping[str, CountedColumn]
+) -> dict[str, CountedColumn]:
     total = dict(ours)
     for name, column in theirs.items():
         total[name] = total[name] + column if name in total else column
     return total
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    ends = list(accumulate(sizes))
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _filled(empty: Mapping[str, ColumnProfile], counted: Mapping[str, CountedColumn]) -> dict[str, ColumnProfile]:

@@ -16,6 +16,7 @@ from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.schema import WINDOWS
 from support.monitor_process import MonitorProcess
 from support.monitors import DIGEST, REFERENCE, example_post
+from support.postgres_process import PostgresProcess
 from support.predictor_process import eventually
 
 _POSTS = 150
@@ -66,6 +67,24 @@ def test_killed_in_mid_ingest_it_counts_everything_once(database: str) -> None:
     assert _rows(database) == 3 * _POSTS * _ROWS
 
 
+def test_two_processes_on_one_postgresql_count_everything_once(postgres: PostgresProcess) -> None:
+    database = postgres.database()
+    with MonitorProcess(database, fold_seconds=0.03) as first, MonitorProcess(database, fold_seconds=0.03) as second:
+        for monitor in (first, second):
+            monitor.until_ready()
+        assert httpx.put(f"{first.url}/v1/references/{DIGEST}", content=REFERENCE).status_code == 204
+        predictors = [_Predictor(monitor.url, f"pod-{number}") for number, monitor in enumerate((first, second))]
+        # What one of them took, the other knows: a retry may reach either.
+        predictors.append(_Predictor(second.url, "pod-0"))
+        for predictor in predictors:
+            predictor.start()
+        for predictor in predictors:
+            predictor.join(60)
+        assert [predictor.refused for predictor in predictors] == ["", "", ""]
+        assert [monitor.terminate() for monitor in (first, second)] == [0, 0]
+    assert _rows(database) == 2 * _POSTS * _ROWS
+
+
 def test_asked_to_stop_it_ends_in_order(tmp_path: Path) -> None:
     with MonitorProcess(f"sqlite:///{tmp_path / 'm.db'}") as monitor:
         assert monitor.until_ready().terminate() == 0
@@ -77,14 +96,14 @@ def test_two_monitors_do_not_share_one_file(tmp_path: Path) -> None:
     with MonitorProcess(url) as first:
         first.until_ready()
         with MonitorProcess(url) as second:
-            assert second.process.wait(30) == 1
+            assert second.process.wait(120) == 1
             eventually(lambda: second.named("store-unopened"), "the reason", second.describe)
             assert second.named("store-unopened")[0]["reason"] == "StoreTaken"
 
 
 def test_a_bad_setting_is_named_and_ends_it_for_good(tmp_path: Path) -> None:
     with MonitorProcess("mysql://somewhere", fold_seconds="soon") as monitor:
-        assert monitor.process.wait(30) == EXIT_PERMANENT
+        assert monitor.process.wait(120) == EXIT_PERMANENT
         eventually(lambda: monitor.named("bad-settings"), "the reason", monitor.describe)
         message = monitor.named("bad-settings")[0]["message"]
         assert "MODELLOOP_MONITOR_DATABASE: " in message

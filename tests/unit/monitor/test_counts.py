@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelloop_core.drift.profile import ColumnProfile
-from modelloop_core.wire.profiles import MOST_UNSEEN, ColumnDelta
+from modelloop_core.wire.profiles import MOST_UNSEEN, ColumnDelta, ProfilePost
 from modelloop_monitor.counts import Counted, CountedColumn
 
 _COUNTS = st.lists(st.integers(0, 2**53), min_size=3, max_size=3)
@@ -20,6 +20,10 @@ def _columns(draw: st.DrawFn) -> CountedColumn:
     counts, sums = np.array(draw(_COUNTS), dtype=np.int64), np.array(draw(_SUMS))
     null, positive, negative = (draw(st.integers(0, 2**53)) for _ in range(3))
     return CountedColumn(ColumnProfile(counts, sums, null, positive, negative), draw(_NAMES))
+
+
+def _of(delta: ColumnDelta) -> CountedColumn:
+    return Counted.of(ProfilePost.model_construct(features={"it": delta}, outputs={})).features["it"]
 
 
 def _same(left: CountedColumn, right: CountedColumn) -> bool:
@@ -41,20 +45,30 @@ def test_packing_loses_nothing(features: dict[str, CountedColumn], output: Count
     assert _same(unpacked.outputs["prediction"], output)
 
 
+@given(st.lists(_columns(), min_size=1, max_size=4), st.lists(_columns(), min_size=1, max_size=4))
+def test_columns_add_up_together_as_they_do_alone(left: list[CountedColumn], right: list[CountedColumn]) -> None:
+    ours, theirs = ({str(place): column for place, column in enumerate(columns)} for columns in (left, right))
+    total = (Counted(ours) + Counted(theirs)).features
+    assert total.keys() == {**ours, **theirs}.keys()
+    for name, column in total.items():
+        alone = ours[name] + theirs[name] if name in ours and name in theirs else {**theirs, **ours}[name]
+        assert _same(column, alone)
+
+
 @given(_columns(), _columns())
 def test_the_order_of_adding_does_not_matter(left: CountedColumn, right: CountedColumn) -> None:
     assert _same(left + right, right + left)
 
 
 def test_an_absent_column_held_nothing() -> None:
-    column = CountedColumn.of(ColumnDelta(counts=(1, 2), sums=()))
+    column = _of(ColumnDelta(counts=(1, 2), sums=()))
     total = Counted({"age": column}) + Counted({"plan": column}, {"prediction": column})
     assert total.rows == 3
     assert {**total.features, **total.outputs}.keys() == {"age", "plan", "prediction"}
 
 
 def test_huge_numbers_stay_finite() -> None:
-    column = CountedColumn.of(ColumnDelta(counts=(2**53,), sums=(1.7e308,)))
+    column = _of(ColumnDelta(counts=(2**53,), sums=(1.7e308,)))
     for _ in range(12):
         column = column + column
     assert column.profile.counts[0] == 2**60
@@ -63,7 +77,7 @@ def test_huge_numbers_stay_finite() -> None:
 
 def test_only_the_most_frequent_unseen_levels_are_kept() -> None:
     columns = [
-        CountedColumn.of(ColumnDelta(counts=(1,), sums=(), unseen={f"{part}{n}": n + 1 for n in range(MOST_UNSEEN)}))
+        _of(ColumnDelta(counts=(1,), sums=(), unseen={f"{part}{n}": n + 1 for n in range(MOST_UNSEEN)}))
         for part in "ab"
     ]
     unseen = (columns[0] + columns[1]).unseen
