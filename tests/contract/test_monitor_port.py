@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from fakes.every_field import ALERT_SECRETS, SPECS
 from fakes.monitor import a_report
+from fakes.seen import a_model
+from modelloop_core.feature_schema import Task
 from modelloop_core.wire.reports import Level
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_operator.cluster import monitor as port
 from modelloop_operator.cluster.monitor import HttpMonitor, MonitorAway, MonitorRefused
+from modelloop_operator.decide.watch_settings import settings_of
+from support.monitor_process import MonitorProcess
 from support.report_stub import ReportStub, run_report_stub
 from support.s3_server import free_port
 
@@ -107,3 +113,19 @@ def test_silence_is_absence_after_a_bounded_time(monkeypatch: pytest.MonkeyPatch
         stub.hang = True
         with pytest.raises(MonitorAway, match=r"no answer within 0\.2 s"):
             ask(stub.url, drift)
+
+
+def test_the_real_monitor_takes_the_settings_and_says_what_it_knows(tmp_path: Path) -> None:
+    every = settings_of(a_model(spec=SPECS["monitoring"]), Task.BINARY, ALERT_SECRETS)
+
+    async def told(monitor: HttpMonitor) -> Any:
+        await monitor.put_settings("shop", "churn", every)
+        await monitor.put_settings("shop", "churn", every)
+        return await monitor.drift("shop", "churn")
+
+    with MonitorProcess(f"sqlite:///{tmp_path}/monitor.db", token="secret") as monitor:
+        monitor.until_ready()
+        found = ask(monitor.url, told, "secret")
+        with pytest.raises(MonitorRefused, match="answered 401"):
+            ask(monitor.url, put, "wrong")
+    assert found is None or found.verdict in (Level.NO_DATA, Level.INSUFFICIENT), found
