@@ -12,7 +12,8 @@ import pytest
 from cluster.control_plane import ControlPlane
 
 # The same inputs each time, so that a change is judged by itself; HYPOTHESIS_PROFILE=default looks for new ones.
-hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+# No deadline: it would measure what else runs on the machine.
+hypothesis.settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 

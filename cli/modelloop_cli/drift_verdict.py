@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from modelloop_cli.column_pairs import Pair
 from modelloop_cli.table_pairs import Pairs
-from modelloop_core.drift.bins import level_bins, numeric_bins
+from modelloop_core.drift.bins import level_bins
 from modelloop_core.drift.exact import with_samples
-from modelloop_core.drift.profile import cast, count_column
-from modelloop_core.drift.reference import ColumnReference, column_reference
+from modelloop_core.drift.profile import count_column
+from modelloop_core.drift.reference import ColumnReference, column_reference, numeric_reference
 from modelloop_core.drift.statistics import compare_all
 from modelloop_core.drift.verdicts import Column, Verdict, judge_columns
 from modelloop_core.wire.settings import DriftSettings
@@ -37,4 +37,4 @@ def judge_pairs(pairs: Pairs, *, exact: bool) -> Verdict:
 def _reference(pair: Pair) -> ColumnReference:
     if pair.levels is not None:
         return column_reference(level_bins(pair.levels, pair.level_counts), pair.dtype, pair.reference)
-    return column_reference(numeric_bins(cast(pair.reference, pair.dtype)), pair.dtype, pair.reference)
+    return numeric_reference(pair.dtype, pair.reference)

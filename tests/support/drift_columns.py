@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from modelloop_core.drift.bins import level_bins, numeric_bins
-from modelloop_core.drift.profile import ColumnProfile, Profile, cast, count_column
-from modelloop_core.drift.reference import ColumnReference, Reference, column_reference
+from modelloop_core.drift.bins import level_bins
+from modelloop_core.drift.profile import ColumnProfile, Profile, count_column
+from modelloop_core.drift.reference import ColumnReference, Reference, numeric_reference
 from modelloop_core.feature_schema import BinaryOutput
 
 Values = np.ndarray
@@ -16,8 +16,7 @@ Values = np.ndarray
 
 def numeric(values: Values, dtype: str = "float64", design_effect: float = 1.0) -> ColumnReference:
     """The reference of a numeric column."""
-    values = np.asarray(values, dtype=np.float64)
-    return column_reference(numeric_bins(cast(values, dtype)), dtype, values, design_effect)
+    return numeric_reference(dtype, np.asarray(values, dtype=np.float64), design_effect)
 
 
 def levels(counts: Mapping[str, int], null: int = 0) -> ColumnReference:

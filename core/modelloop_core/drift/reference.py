@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from modelloop_core.drift.bins import Bins, Float64s, level_bins, numeric_bins, probability_bins
-from modelloop_core.drift.profile import ColumnProfile, Profile, cast, count_column
+from modelloop_core.drift.bins import Bins, Float64s, bins_of_sorted, level_bins, numeric_bins, probability_bins
+from modelloop_core.drift.profile import ColumnProfile, Profile, cast, count_column, count_sorted
 from modelloop_core.feature_schema import (
     BinaryOutput,
     CategoricalFeature,
@@ -113,8 +113,7 @@ def build_reference(
     effects = design_effects or {}
     features = {}
     for feature, values in zip(signature.inputs, rows.T, strict=True):
-        bins, dtype = _feature_bins(feature, values), dtype_of(feature)
-        features[feature.name] = column_reference(bins, dtype, values, effects.get(feature.name, 1.0))
+        features[feature.name] = _feature_reference(feature, values, effects.get(feature.name, 1.0))
     outputs = {}
     for name, values in output_values(signature.output, answers):
         bins = _output_bins(signature.output, values, None if earlier is None else earlier.outputs.get(name))
@@ -122,21 +121,21 @@ def build_reference(
     return Reference(rows=len(rows), output=signature.output, features=features, outputs=outputs)
 
 
+def numeric_reference(dtype: str, values: Float64s, design_effect: float = 1.0) -> ColumnReference:
+    """A numeric column's reference from its values [n], NaN for null, in bins of their own; sorts them once."""
+    ordered = np.sort(cast(values, dtype))
+    first, last = np.searchsorted(ordered, -np.inf, side="right"), np.searchsorted(ordered, np.inf, side="left")
+    finite = ordered[first:last]
+    bins = bins_of_sorted(finite)
+    counted = count_sorted(np.array(bins.edges, dtype=ordered.dtype), ordered)
+    return _reference(bins, dtype, counted, _sd(finite), design_effect)
+
+
 def column_reference(bins: Bins, dtype: str, values: Float64s, design_effect: float = 1.0) -> ColumnReference:
-    """One column's reference from its values [n], NaN for null; levels as codes."""
+    """One column's reference from its values [n], NaN for null, in given bins; levels as codes."""
     counted = count_column(bins, dtype, values)
     finite = cast(values, dtype)[np.isfinite(values)]
-    return ColumnReference(
-        bins=bins,
-        dtype=dtype,
-        counts=tuple(counted.counts.tolist()),
-        sums=tuple(counted.sums.tolist()),
-        null=counted.null,
-        positive_infinite=counted.positive_infinite,
-        negative_infinite=counted.negative_infinite,
-        sd=_sd(finite) if bins.kind == "numeric" else None,
-        design_effect=design_effect,
-    )
+    return _reference(bins, dtype, counted, _sd(finite) if bins.kind == "numeric" else None, design_effect)
 
 
 def dtype_of(feature: Feature) -> str:
@@ -161,10 +160,27 @@ def output_names(output: Output) -> tuple[str, ...]:
     return names or (PREDICTION,)
 
 
-def _feature_bins(feature: Feature, values: Float64s) -> Bins:
+def _feature_reference(feature: Feature, values: Float64s, design_effect: float) -> ColumnReference:
     if isinstance(feature, CategoricalFeature):
-        return level_bins(feature.levels, _level_counts(values, len(feature.levels)))
-    return numeric_bins(cast(values, feature.dtype))
+        bins = level_bins(feature.levels, _level_counts(values, len(feature.levels)))
+        return column_reference(bins, dtype_of(feature), values, design_effect)
+    return numeric_reference(feature.dtype, values, design_effect)
+
+
+def _reference(
+    bins: Bins, dtype: str, counted: ColumnProfile, sd: float | None, design_effect: float
+) -> ColumnReference:
+    return ColumnReference(
+        bins=bins,
+        dtype=dtype,
+        counts=tuple(counted.counts.tolist()),
+        sums=tuple(counted.sums.tolist()),
+        null=counted.null,
+        positive_infinite=counted.positive_infinite,
+        negative_infinite=counted.negative_infinite,
+        sd=sd,
+        design_effect=design_effect,
+    )
 
 
 def _output_bins(output: Output, values: Float64s, earlier: ColumnReference | None) -> Bins:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from modelloop_core.drift.bins import NumericBins, numeric_bins
 from modelloop_core.drift.counter import ProfileCounter, ReferenceMisfit
-from modelloop_core.drift.profile import ColumnProfile, EdgesDiffer, Profile, count_column
-from modelloop_core.drift.reference import Reference, build_reference
+from modelloop_core.drift.profile import ColumnProfile, EdgesDiffer, Profile, cast, count_column
+from modelloop_core.drift.reference import Reference, build_reference, column_reference, numeric_reference
 from modelloop_core.feature_schema import (
     BinaryOutput,
     CategoricalFeature,
@@ -118,6 +118,15 @@ def test_a_block_is_counted_as_each_of_its_columns(values: list[float], codes: l
         assert name in reference.features
         with np.errstate(over="ignore"):
             _same_column(counted, count_column(column.bins, column.dtype, held))
+
+
+@given(values=st.lists(_VALUES, max_size=60), dtype=st.sampled_from(["float32", "float64"]))
+def test_a_reference_that_is_sorted_once_is_that_of_its_bins(values: list[float], dtype: str) -> None:
+    held = np.array(values, dtype=np.float64)
+    once = numeric_reference(dtype, held)
+    assert once == column_reference(numeric_bins(cast(held, dtype)), dtype, held).model_copy(
+        update={"sd": once.sd, "sums": once.sums}
+    )
 
 
 def test_sums_beyond_float64_can_still_be_written() -> None:
