@@ -87,7 +87,7 @@ images: cluster ## Build the two images and bring them into the cluster
 ingress: cluster ## Bring an Ingress controller into the cluster (builds it the first time, about 2 minutes)
 	@$(PY) -m hack.cluster ingress
 
-bench: bench-operator bench-online bench-gateway bench-soak ## All benches
+bench: bench-operator bench-online bench-drift bench-gateway bench-soak ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
 	@$(PY) -m bench.operator_scale
@@ -95,6 +95,13 @@ bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writ
 bench-online: $(READY) ## The predictor against FastAPI, mosec, KServe and constant answers (ARGS="--rounds 1 --only modelloop")
 	@bench/online/setup
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online $(ARGS)
+
+bench-drift: $(READY) ## Counting and comparing 1 M + 1 M rows, beside numpy, evidently and nannyml (ARGS="--rows 100000")
+	@bench/drift/setup
+	@OMP_NUM_THREADS=1 $(PY) -m bench.drift $(ARGS)
+
+bench-drift-levels: $(READY) ## False alarms of 1,000 redrawn quiet windows of real records, and power (ARGS="--windows 100")
+	@OMP_NUM_THREADS=1 $(PY) -m bench.drift.levels $(ARGS)
 
 bench-gateway: images ## 1,000 requests/s through the Gateway to real pods (ARGS="--rate 2000 --seconds 10")
 	@$(PY) -m bench.gateway $(ARGS)
@@ -104,4 +111,5 @@ bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as i
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online.soak $(ARGS)
 
 .PHONY: help setup demo demo-down test lint unit contract fuzz cluster-tests e2e format golden crds proto lock binaries cluster \
-	cluster-down cluster-status images ingress bench bench-operator bench-online bench-gateway bench-soak
+	cluster-down cluster-status images ingress bench bench-operator bench-online bench-drift \
+	bench-drift-levels bench-gateway bench-soak
