@@ -206,6 +206,7 @@ def _slowest(predictor: PredictorProcess, requests: int, connections: int = 8) -
         return float(np.quantile([one for part in pool.map(ask, range(connections)) for one in part], 0.99))
 
 
+MOST_RATIO = 1.5
 UNDER_LOAD: dict[str, Callable[[MonitorStub], monitor_stub.Manner]] = {
     "hangs": lambda stub: stub.hanging,
     "resets": lambda _: monitor_stub.reset,
@@ -216,19 +217,21 @@ UNDER_LOAD: dict[str, Callable[[MonitorStub], monitor_stub.Manner]] = {
 
 
 def test_a_bad_monitor_is_nothing_that_callers_feel(folder: Path, monitor: MonitorStub) -> None:
+    asked = 0
     with counting(folder, monitor) as well, PredictorProcess(folder, {}) as alone:
         alone.until_ready()
-        found = {}
         for manner, choose in UNDER_LOAD.items():
             monitor.manner = choose(monitor)
-            # The same minute and the same callers: a machine that is busy is so for both.
-            found[manner] = min([_slowest(well, 800) / _slowest(alone, 800) for _ in range(3)])
+            ratios: list[float] = []
+            # Again where the machine was busy with something else: what a monitor does to callers it does each time.
+            while min(ratios, default=9.0) > MOST_RATIO and len(ratios) < 10:
+                ratios.append(_slowest(well, 800) / _slowest(alone, 800))
+                asked += 800
+            assert min(ratios) <= MOST_RATIO, (manner, ratios)
         monitor.released.set()
-        assert max(found.values()) < 2, found
         monitor.manner = monitor.well
-        rows = 8 * 800 * 3 * len(UNDER_LOAD)
-        eventually(lambda: monitor.total("age") >= rows, "all counts", well.describe, seconds=60)
-        assert monitor.total("age") == rows
+        eventually(lambda: monitor.total("age") >= 8 * asked, "all counts", well.describe, seconds=120)
+        assert monitor.total("age") == 8 * asked
 
 
 BAD_MANNERS: dict[str, Callable[[MonitorStub], monitor_stub.Manner]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 
 from fastapi import Request
@@ -11,6 +12,8 @@ from starlette.requests import ClientDisconnect
 from modelloop_monitor.problems import MALFORMED, TOO_LARGE, TOO_SLOW, WRONG_TYPE, ProblemError
 
 _GZIP = 16 + zlib.MAX_WBITS
+# A backslash that is escaped itself begins no escape: "\\u0000" in JSON is six plain characters.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 async def read_body(request: Request, *, max_bytes: int, seconds: float) -> bytes:
@@ -20,6 +23,11 @@ async def read_body(request: Request, *, max_bytes: int, seconds: float) -> byte
         raise ProblemError(WRONG_TYPE, f"bodies may be packed by gzip, not by {encoding!r}")
     body = await _receive(request, max_bytes, seconds)
     return unpack(body, max_bytes) if encoding == "gzip" else body
+
+
+def has_nul(body: bytes) -> bool:
+    """Whether a text in the JSON has a NUL character, which no database keeps."""
+    return b"\\u0000" in body and _NUL.search(body) is not None
 
 
 def unpack(body: bytes, max_bytes: int) -> bytes:

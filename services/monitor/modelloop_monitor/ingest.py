@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from modelloop_core.wire.profiles import ProfilePost
+from modelloop_monitor.bodies import has_nul
 from modelloop_monitor.checking import Clock, References, check_names, check_shape
 from modelloop_monitor.logs import event
 from modelloop_monitor.metrics import Metrics
@@ -55,7 +56,7 @@ class _Item:
 
 def check(body: bytes, references: References, clock: Clock, now: float) -> Checked:
     """Read a post; raises ProblemError for one that cannot be counted, StoreError."""
-    if b"\\u0000" in body:
+    if has_nul(body):
         raise ProblemError(INVALID, "the body has a NUL character, which no database keeps")
     try:
         post = ProfilePost.model_validate_json(body)

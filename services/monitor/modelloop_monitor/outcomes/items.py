@@ -18,6 +18,7 @@ from modelloop_core.wire.feedback import (
     SingleEvent,
     SingleFeedback,
 )
+from modelloop_monitor.bodies import has_nul
 from modelloop_monitor.problems import INVALID, MALFORMED, ProblemError, invalid
 
 Model = tuple[str, str]
@@ -98,7 +99,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _valid(kind: type[_Post], body: bytes) -> _Post:
-    if b"\\u0000" in body:
+    if has_nul(body):
         raise ProblemError(INVALID, "the body has a NUL character, which no database keeps")
     try:
         return kind.model_validate_json(body)

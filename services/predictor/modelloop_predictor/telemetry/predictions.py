@@ -14,6 +14,7 @@ from modelloop_core.inference import Float64s
 from modelloop_core.wire.limits import MOST_PREDICTIONS
 from modelloop_predictor.answers import Values
 from modelloop_predictor.telemetry.audience import Asker
+from modelloop_predictor.telemetry.unseen import storable
 
 MOST_PROBABILITIES = 20
 """Of so many classes the log has each one's probability, without which neither AUC nor calibration can be told."""
@@ -82,7 +83,7 @@ class Chooser:
         self._chosen.append(
             Logged(
                 request_id=asker.request_id,
-                entity=asker.entity if self._entities else None,
+                entity=storable(asker.entity) if self._entities and asker.entity is not None else None,
                 at=at,
                 answers=values if share < self.capture.predictions else None,
                 rows=rows if share < self.capture.features else None,

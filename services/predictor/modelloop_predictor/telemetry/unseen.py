@@ -13,6 +13,11 @@ _MOST_NOTES = 4096
 _LONGEST_NAME = 64
 
 
+def storable(text: str) -> str:
+    """A caller's text as any database takes it: one NUL in it would have the whole post refused."""
+    return text.replace("\0", "\ufffd")
+
+
 class UnseenLevels:
     """Notes names of levels of the `features`; readers note on the event loop, one thread takes."""
 
@@ -29,7 +34,7 @@ class UnseenLevels:
 
         def note(name: str) -> None:
             if self._listening:
-                self._notes.append((feature, name[:_LONGEST_NAME]))
+                self._notes.append((feature, storable(name[:_LONGEST_NAME])))
 
         return note
 
