@@ -87,7 +87,7 @@ images: cluster ## Build the two images and bring them into the cluster
 ingress: cluster ## Bring an Ingress controller into the cluster (builds it the first time, about 2 minutes)
 	@$(PY) -m hack.cluster ingress
 
-bench: bench-operator bench-online bench-drift bench-gateway bench-soak ## All benches
+bench: bench-operator bench-online bench-drift bench-gateway bench-monitor bench-soak ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
 	@$(PY) -m bench.operator_scale
@@ -106,10 +106,13 @@ bench-drift-levels: $(READY) ## False alarms of 1,000 redrawn quiet windows of r
 bench-gateway: images ## 1,000 requests/s through the Gateway to real pods (ARGS="--rate 2000 --seconds 10")
 	@$(PY) -m bench.gateway $(ARGS)
 
+bench-monitor: $(READY) ## One monitor, 1,000 models with three pods each every 10 s, and a day's database (ARGS="300 30")
+	@$(PY) -m bench.monitor_load $(ARGS)
+
 bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as it answers, and its memory (ARGS="--seconds 60")
 	@bench/online/setup
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online.soak $(ARGS)
 
 .PHONY: help setup demo demo-down test lint unit contract fuzz cluster-tests e2e format golden crds proto lock binaries cluster \
 	cluster-down cluster-status images ingress bench bench-operator bench-online bench-drift \
-	bench-drift-levels bench-gateway bench-soak
+	bench-drift-levels bench-gateway bench-monitor bench-soak
