@@ -47,6 +47,13 @@ class Watched:
         self.page.goto(f"{self.home}{path}", wait_until="networkidle")
         return self.page
 
+    def sign_in(self, token: str) -> None:
+        """Sign in as a person does."""
+        page = self.open("/sign-in")
+        page.fill("#token", token)
+        page.click("main button")
+        page.wait_for_url(f"{self.home}/")
+
     def accessibility(self) -> list[str]:
         """What axe finds wrong with the page as it is now."""
         self.page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())

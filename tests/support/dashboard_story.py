@@ -17,10 +17,13 @@ from modelloop_core.drift.counter import ProfileCounter
 from modelloop_core.drift.profile import ColumnProfile
 from modelloop_core.drift.reference import Reference, build_reference, digest_of
 from modelloop_core.feature_schema import Signature
+from modelloop_core.wire.feedback import FEEDBACK_PATH
 from modelloop_core.wire.profiles import LATENCY_BOUNDS, PROFILES_PATH, REFERENCES_PATH
 
+TOKEN = "s3cret"
 HOUR = 3600
 HOURS = 24
+PARTS = 3
 ROWS = 2000
 MODEL = ("people", "employment")
 QUIET = ("shop", "churn")
@@ -46,7 +49,9 @@ Rows = npt.NDArray[np.float64]
 
 def people(random: np.random.Generator, rows: int, *, all_ages: bool) -> tuple[Rows, Rows]:
     """Features [rows, 11] and probabilities [rows]: of those over thirty, or of everybody."""
-    age = np.floor(random.uniform(16 if all_ages else 30, 90, rows))
+    age = np.floor(random.uniform(30, 90, rows))
+    if all_ages:
+        age = np.where(random.random(rows) < 0.35, np.floor(random.uniform(16, 30, rows)), age)
     numbers = [
         age,
         random.integers(1, 25, rows),
@@ -82,7 +87,7 @@ class Dashboard:
 
 
 def tell(url: str, now: float, hours: int = HOURS, headers: dict[str, str] | None = None) -> Told:
-    """Tell the monitor at `url` the whole story up to `now`; each hour in six posts."""
+    """Tell the monitor at `url` the whole story up to `now`; each hour in PARTS posts."""
     random = np.random.default_rng(7)
     reference = build_reference(SIGNATURE, *people(random, 20_000, all_ages=False))
     document = reference.to_json()
@@ -91,19 +96,21 @@ def tell(url: str, now: float, hours: int = HOURS, headers: dict[str, str] | Non
         client.put(f"{REFERENCES_PATH}/{told.digest}", content=document).raise_for_status()
         for post in _posts(random, told, now, hours):
             client.post(PROFILES_PATH, json=post).raise_for_status()
+            if post["predictions"]:
+                client.post(FEEDBACK_PATH, json=_labels(random, post)).raise_for_status()
     return told
 
 
 def _posts(random: np.random.Generator, told: Told, now: float, hours: int) -> Iterator[dict[str, Any]]:
     sequence = 0
     for hour in range(-hours, 1):
-        for part in range(6):
-            at = told.until + hour * HOUR + (part + 0.5) * HOUR / 6
+        for part in range(PARTS):
+            at = told.until + hour * HOUR + (part + 0.5) * HOUR / PARTS
             if at > now:
                 return
             drifted = hour >= -7
             busy = 1 + 0.5 * math.sin((at % (24 * HOUR)) / (24 * HOUR) * 2 * math.pi)
-            rows = int(ROWS * busy / 6)
+            rows = int(ROWS * busy / PARTS)
             yield _post(random, told, MODEL, "1.4.0", at, sequence, people(random, rows, all_ages=drifted))
             yield _post(random, told, MODEL, "1.5.0", at, sequence, people(random, rows // 19, all_ages=drifted))
             yield _post(random, told, QUIET, "2.0.1", at, sequence, people(random, rows // 2, all_ages=False))
@@ -127,7 +134,7 @@ def _post(
     rows = len(block[0])
     latencies = random.lognormal(-4.6 if version != "1.5.0" else -4.2, 0.5, rows)
     latency = np.bincount(np.searchsorted(LATENCY_BOUNDS, latencies), minlength=len(LATENCY_BOUNDS) + 1)
-    return {
+    post: dict[str, Any] = {
         "source": f"{model[1]}-{zlib.crc32(version.encode()):08x}",
         "epoch": "1",
         "sequence": sequence,
@@ -149,6 +156,28 @@ def _post(
             "latency_sum": float(latencies.sum()),
         },
     }
+    return {**post, "predictions": _logged(post, block[1], at)}
+
+
+def _logged(post: dict[str, Any], answers: Rows, at: float) -> list[dict[str, Any]]:
+    """Of one model some predictions, which labels can find."""
+    if (post["namespace"], post["name"]) != MODEL:
+        return []
+    chosen = answers[: min(120, len(answers))]
+    named = f"{post['version']}-{post['sequence']}"
+    return [
+        {"request_id": f"{named}-{place}", "at": at, "prediction": float(answer)} for place, answer in enumerate(chosen)
+    ]
+
+
+def _labels(random: np.random.Generator, post: dict[str, Any]) -> dict[str, Any]:
+    """What turned out to be true of them: less often what was foreseen once everybody was asked."""
+    worse = post["sequence"] >= PARTS * (HOURS - 7)
+    found = []
+    for logged in post["predictions"]:
+        answer = 0.5 + 0.35 * (logged["prediction"] - 0.5) if worse else logged["prediction"]
+        found.append({"request_id": logged["request_id"], "label": int(random.random() < answer)})
+    return {"namespace": post["namespace"], "name": post["name"], "feedback": found}
 
 
 def _delta(column: ColumnProfile) -> dict[str, Any]:

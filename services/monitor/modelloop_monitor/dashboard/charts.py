@@ -24,13 +24,17 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over times in seconds since 1970 UTC; None is a gap. `limits` are values to keep to, by their names."""
+    """Lines over times in seconds since 1970 UTC; None is a gap. `limits` are values to keep to, by their names.
+
+    The axis begins at 0 unless `zoom` has it fit the values.
+    """
 
     title: str
     unit: str
     times: tuple[float, ...]
     series: tuple[Series, ...]
     limits: tuple[tuple[str, float], ...] = ()
+    zoom: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -45,7 +49,9 @@ class Chart:
             for one in self.series
         ]
         limits = [{"name": name, "value": value} for name, value in self.limits]
-        return json.dumps({"unit": self.unit, "times": self.times, "series": lines, "limits": limits})
+        return json.dumps(
+            {"unit": self.unit, "times": self.times, "series": lines, "limits": limits, "zoom": self.zoom}
+        )
 
     @property
     def head(self) -> tuple[str, ...]:

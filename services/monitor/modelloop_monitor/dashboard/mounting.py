@@ -8,7 +8,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from modelloop_monitor.dashboard.answering import SECURITY, Pages
+from modelloop_monitor.dashboard.handlers.drift import DriftPages
+from modelloop_monitor.dashboard.handlers.incidents import IncidentPages
 from modelloop_monitor.dashboard.handlers.models import ModelPages
+from modelloop_monitor.dashboard.handlers.quality import QualityPages
 from modelloop_monitor.dashboard.handlers.signing import add_signing
 from modelloop_monitor.dashboard.rendering import STATIC
 from modelloop_monitor.dashboard.signing import Gate
@@ -25,9 +28,18 @@ def add_dashboard(app: FastAPI, monitor: Monitor) -> None:
     gate = Gate(monitor.access, monitor.settings.anonymous)
     pages = Pages(router, gate, monitor.now)
     add_signing(router, pages, gate, monitor.now)
-    models = ModelPages(monitor.store)
+    models = ModelPages(monitor.store, monitor.references)
     pages.get("/", models.models)
     pages.get(_MODEL, models.model)
+    drift = DriftPages(monitor.store, monitor.references)
+    pages.get(f"{_MODEL}/drift", drift.drift)
+    pages.get(f"{_MODEL}/drift/{{since}}/{{reference}}/{{part}}/{{column:path}}", drift.column)
+    pages.get(f"{_MODEL}/quality", QualityPages(monitor.store, monitor.references).quality)
+    incidents = IncidentPages(monitor.store)
+    pages.get(f"{_MODEL}/incidents", incidents.incidents)
+    pages.post(f"{_MODEL}/silences", incidents.silence)
+    pages.post(f"{_MODEL}/silences/{{silence}}/end", incidents.tell_again)
+    pages.get(f"{_MODEL}/card", models.card)
     pages.get("/models/{path:path}", _nowhere)
     app.include_router(router)
     app.mount(f"/{STATIC}", _Files(packages=[("modelloop_monitor.dashboard", STATIC)]), name=STATIC)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from modelloop_core.wire.profiles import LATENCY_BOUNDS
-from modelloop_core.wire.reports import Level
+from modelloop_core.wire.reports import Interval, Level
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 NOTHING = "–"
@@ -37,6 +37,11 @@ LEVELS: Mapping[str, Look] = {
 def moment(at: float | datetime | None) -> str:
     """A time in UTC, to the minute."""
     return NOTHING if at is None else f"{_time(at):%Y-%m-%d %H:%M} UTC"
+
+
+def clock(at: float, shown: bool = True) -> str:
+    """The time of the day, where there is room for it."""
+    return f"{_time(at):%H:%M}" if shown else ""
 
 
 def iso(at: float | datetime) -> str:
@@ -89,6 +94,19 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{number(100 * share)} %"
 
 
+def interval(found: Interval, *, share: bool = False) -> str:
+    """An estimate with its interval."""
+    told = percent if share else number
+    if found.low is None or found.high is None:
+        return told(found.value)
+    return f"{told(found.value)} ({told(found.low)} to {told(found.high)})"
+
+
+def pvalue(value: float | None) -> str:
+    """A probability that may be very small, without an exponent."""
+    return "under 0.000001" if value is not None and value < 1e-6 else number(value)
+
+
 def count(value: int) -> str:
     """A whole number, thousands apart."""
     return f"{value:,}"
@@ -117,8 +135,10 @@ def _time(at: float | datetime) -> datetime:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
+    "clock": clock,
     "count": count,
     "duration": duration,
+    "interval": interval,
     "iso": iso,
     "latency": latency,
     "level": level,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fastapi.responses import Response
 
+from modelloop_monitor.checking import References
 from modelloop_monitor.dashboard.answering import page
+from modelloop_monitor.dashboard.queries.card import read_cards
 from modelloop_monitor.dashboard.queries.listing import read_listing
 from modelloop_monitor.dashboard.queries.model import read_model
 from modelloop_monitor.dashboard.queries.traffic import Stretch, read_traffic
+from modelloop_monitor.dashboard.views.card import card_view
 from modelloop_monitor.dashboard.views.models import TRAFFIC_SECONDS, models_view
 from modelloop_monitor.dashboard.views.traffic import PERIODS, traffic_view
 from modelloop_monitor.dashboard.visit import Visit
@@ -19,8 +22,9 @@ _MINUTE = 60
 class ModelPages:
     """The pages about models as a whole."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, references: References) -> None:
         self._store = store
+        self._references = references
 
     def models(self, visit: Visit) -> Response:
         """All models that the viewer may see, page by page."""
@@ -50,3 +54,11 @@ class ModelPages:
             traffic = read_traffic(connection, model, Stretch.ending(visit.now, period.step, period.steps))
         view = traffic_view(traffic, visit.now)
         return page("model.html", visit, about=about, view=view, periods=PERIODS, chosen=chosen)
+
+    def card(self, visit: Visit) -> Response:
+        """What the monitor knows of the versions, and where their cards are."""
+        model = visit.model
+        with self._store.reading() as connection:
+            about = read_model(connection, model)
+            cards = read_cards(connection, self._references, model)
+        return page("card.html", visit, about=about, cards=[card_view(card) for card in cards])
