@@ -7,7 +7,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictBool, StrictInt, StrictStr, model_validator
 from pydantic.json_schema import WithJsonSchema
 
-_NEITHER = "give constant, rules, or both: this fallback could answer nothing"
+from modelloop_core.versions import EXACT_FORM
+
+_NEITHER = "give constant, rules, both, or a version alone: this fallback could answer nothing"
+_ALONE = "alone: without constant and rules"
+_BOTH = "a version answers every row that the model could: give it alone, or constant and rules without it"
+
+_PIN_SIGNS = ("", "=", "v")
+_PINS = ", ".join(f"'{sign}' + self.serving.fallback.version" for sign in _PIN_SIGNS)
+ANOTHER_VERSION_RULE = (
+    "!has(self.version) || !has(self.serving.fallback) || !has(self.serving.fallback.version) "
+    f"|| !(self.version in [{_PINS}])",
+    "serving.fallback.version is the version that is served, and would fail where that one does",
+)
+"""A rule of the spec, and what is said when it is broken."""
 
 # A structural schema has no type for "a number or a text". Without a type these bounds let only plain values in:
 # objects and lists cannot meet theirs.
@@ -46,13 +59,27 @@ class FallbackRule(_Value):
 
 
 class Fallback(_Value):
-    """Answers where the model cannot: the first rule that a row meets, else the constant, else the original error."""
+    """Answers where the model cannot: the first rule that a row meets, else the constant, else the original error.
+
+    Or another version of the model does, with which the registry and the signature are shared.
+    """
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        # Not a rule in CEL: that cannot see a field without a type.
-        json_schema_extra={"minProperties": 1},
+        # CEL cannot see a constant, which has no type; where an alternative fails, its errors are the message.
+        json_schema_extra={
+            "minProperties": 1,
+            "allOf": [
+                {
+                    "anyOf": [
+                        {"not": {"required": ["version"]}},
+                        {"maxProperties": 1},
+                        {"properties": {"version": {"enum": [_ALONE]}}},
+                    ]
+                }
+            ],
+        },
     )
 
     constant: Plain | None = Field(
@@ -64,8 +91,26 @@ class Fallback(_Value):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 
+    version: str | None = Field(
+        default=None,
+        max_length=63,
+        pattern=f"^{EXACT_FORM}$",
+        description="Exact version of the same registry, with the same signature, that answers instead; "
+        "given alone, without constant and rules.",
+    )
+
     @model_validator(mode="after")
     def _can_answer(self) -> Self:
-        if self.constant is None and self.rules is None:
+        declared = self.constant is not None or self.rules is not None
+        if self.version is None and not declared:
             raise ValueError(_NEITHER)
+        if self.version is not None and declared:
+            raise ValueError(_BOTH)
         return self
+
+    def is_version(self, wanted: str | None) -> bool:
+        """Whether a spec that wants this version names the fallback's; no more is seen than the API server sees.
+
+        Else there could be specs that were let in and cannot be read. The predictor finds whatever is left.
+        """
+        return self.version is not None and wanted in [f"{sign}{self.version}" for sign in _PIN_SIGNS]

@@ -17,6 +17,14 @@ _MAX_LENGTH = 63  # a version is the value of a label, and so may not end in "-"
 _RANGE_LENGTH = 64
 
 
+_IDENTIFIER = r"(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_PRERELEASE = rf"-({_IDENTIFIER}[.])*(0|[1-9][0-9]*|[0-9]*[A-Za-z]|[0-9]*[A-Za-z-][0-9A-Za-z-]*[0-9A-Za-z])"
+
+WHOLE_FORM = r"(0|[1-9][0-9]{0,8})"
+EXACT_FORM = rf"{WHOLE_FORM}[.]{WHOLE_FORM}[.]{WHOLE_FORM}({_PRERELEASE})?"
+"""Pattern of one number of a version, and of a whole version; the API server knows them as well."""
+
+
 class InvalidVersion(ValueError):
     """The text is not a semantic version or range; the message says what is accepted."""
 

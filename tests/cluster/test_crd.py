@@ -307,12 +307,24 @@ REFUSED = [
         "must have at most 0 items",
         id="a constant object",
     ),
-    wrong(
-        "spec.serving.fallback",
-        {"version": "1.0.0"},
-        "spec.serving.fallback.version",
-        "unknown field",
-        id="a fallback version",
+    *(
+        wrong("spec.serving.fallback", {"version": "1.0.0", **change}, f"spec.serving.fallback{field}", told, id=id_)
+        for change, field, told, id_ in (
+            ({"version": "^1"}, ".version", "should match", "a range of fallback versions"),
+            ({"version": "1.0.0-01"}, ".version", "should match", "no pre-release of a fallback version"),
+            ({"constant": 0.5}, ".version", "alone: without constant and rules", "a fallback version and a constant"),
+            ({"rules": [RULE]}, ".version", "alone: without constant and rules", "a fallback version and rules"),
+        )
+    ),
+    *(
+        wrong(
+            "spec",
+            {**MINIMAL["spec"], "version": version, "serving": {"fallback": {"version": "1.0.0"}}},
+            "spec",
+            "is the version that is served",
+            id=f"the served version {version} as its own fallback",
+        )
+        for version in ("1.0.0", "=1.0.0", "v1.0.0")
     ),
     *(
         wrong("spec.serving.cache", {"maxEntries": 1, **change}, f"spec.serving.cache{field}", told, id=id_)
@@ -629,6 +641,13 @@ def test_one_part_of_resources_is_not_contradicted_by_a_default_of_the_other(
 @pytest.mark.parametrize("plain", [0.25, 7, True, "north"], ids=["fraction", "whole", "flag", "text"])
 def test_a_fallback_takes_whatever_a_signature_could_ask_for(control_plane: ControlPlane, plain: Any) -> None:
     given = {"constant": plain, "rules": [RULE | {"value": plain, "prediction": plain}]}
+    answer = dry_run(control_plane, changed("spec.serving.fallback", given))
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["spec"]["serving"]["fallback"] == given
+
+
+def test_a_fallback_may_be_another_version(control_plane: ControlPlane) -> None:
+    given = {"version": "1.0.0-rc.1"}
     answer = dry_run(control_plane, changed("spec.serving.fallback", given))
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["spec"]["serving"]["fallback"] == given

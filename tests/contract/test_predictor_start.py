@@ -89,15 +89,18 @@ def test_a_bad_setting_ends_the_process_and_is_named(tmp_path: Path) -> None:
         assert "MODELLOOP_TIMEOUT_SECONDS='soon'" in predictor.named("bad-settings")[0]["message"]
 
 
-def test_a_version_from_an_object_store_is_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fallback", [{}, {"fallback": '{"version": "1.0.0"}'}], ids=["alone", "with a fallback"])
+def test_a_version_from_an_object_store_is_served(tmp_path: Path, fallback: dict[str, str]) -> None:
     publish_people(tmp_path / "registry", tmp_path)
+    publish_people(tmp_path / "registry", tmp_path, number="1.0.0")
     with run_s3_server(tmp_path / "s3") as server:
         server.bucket("models")
         store = open_store("s3://models/churn", endpoint=server.endpoint, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
         source = Registry(DirectoryStore(tmp_path / "registry"))
-        manifest = source.manifest(VERSION)
-        Registry(store).publish(manifest, {name: source.read(VERSION, name) for name in manifest.files})
-        settings = {"registry_uri": "s3://models/churn", "registry_endpoint": server.endpoint}
+        for version in (VERSION, Version.parse("1.0.0")):
+            manifest = source.manifest(version)
+            Registry(store).publish(manifest, {name: source.read(version, name) for name in manifest.files})
+        settings = {"registry_uri": "s3://models/churn", "registry_endpoint": server.endpoint, **fallback}
         credentials = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
         with PredictorProcess(tmp_path, settings, credentials) as predictor:
             answer = predictor.until_ready().predict({"features": list(PERSON)})

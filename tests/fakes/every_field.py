@@ -228,6 +228,7 @@ SPECS: dict[str, dict[str, Any]] = {
             }
         },
     },
+    "fallback-version": {"serving": {"fallback": {"version": "1.0.0"}}},
     "autoscaling": {
         "serving": {
             "autoscaling": {"minReplicas": 2, "maxReplicas": 6, "targetCPUUtilization": 60, "scaleDownDelay": "1m30s"}

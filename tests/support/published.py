@@ -85,13 +85,15 @@ def publish(
     return manifest
 
 
-def publish_people(registry: Path, scratch: Path, *, reference: Reference | None = None) -> Manifest:
+def publish_people(
+    registry: Path, scratch: Path, *, reference: Reference | None = None, number: str = "1.2.3"
+) -> Manifest:
     """A TorchScript model over PEOPLE with all its preprocessing and a card, perhaps with a reference."""
     model = model_files.torchscript(model_files.Logistic(), scratch / ModelFormat.TORCHSCRIPT.value)
     files = {"card.yaml": b"model_id: people\ntraining_date: 2026-03-01\n"}
     if reference is not None:
         files[REFERENCE_NAME] = reference.to_json()
-    return publish(registry, model, PEOPLE, preprocessing=PEOPLE_STEPS, example=PERSON, more_files=files)
+    return publish(registry, model, PEOPLE, number=number, preprocessing=PEOPLE_STEPS, example=PERSON, more_files=files)
 
 
 def people_reference(rows: int = 500) -> Reference:

@@ -14,8 +14,9 @@ from modelloop_core.api.monitoring import Monitoring
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
 from modelloop_core.api.traffic import Traffic
-from modelloop_core.fallback import Fallback
+from modelloop_core.fallback import ANOTHER_VERSION_RULE, Fallback
 from modelloop_core.feature_schema import Task
+from modelloop_core.versions import EXACT_FORM, WHOLE_FORM
 from modelloop_core.wire.settings import METRICS
 
 DEFAULT_REPLICAS = 2
@@ -30,13 +31,10 @@ _IMAGE = (
     rf"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{{1,5}})?/)?{_NAME}(/{_NAME})*"
     r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(@sha256:[0-9a-f]{64})?$"
 )
-_WHOLE = r"(0|[1-9][0-9]{0,8})"
 _ANY = r"[x*]"
-_IDENTIFIER = r"(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_PRERELEASE = rf"-({_IDENTIFIER}[.])*(0|[1-9][0-9]*|[0-9]*[A-Za-z]|[0-9]*[A-Za-z-][0-9A-Za-z-]*[0-9A-Za-z])"
-_PIN = rf"=?\s*v?{_WHOLE}[.]{_WHOLE}[.]{_WHOLE}({_PRERELEASE})?"
-_SERIES = rf"=?\s*v?{_WHOLE}([.]({_WHOLE}([.]{_ANY})?|{_ANY}([.]{_ANY})?))?"
-_BOUND = rf"(\^|~|>=|<=|>|<)\s*v?{_WHOLE}([.]({_WHOLE}([.]({_WHOLE}|{_ANY}))?|{_ANY}([.]{_ANY})?))?"
+_PIN = rf"=?\s*v?{EXACT_FORM}"
+_SERIES = rf"=?\s*v?{WHOLE_FORM}([.]({WHOLE_FORM}([.]{_ANY})?|{_ANY}([.]{_ANY})?))?"
+_BOUND = rf"(\^|~|>=|<=|>|<)\s*v?{WHOLE_FORM}([.]({WHOLE_FORM}([.]({WHOLE_FORM}|{_ANY}))?|{_ANY}([.]{_ANY})?))?"
 _METRICS = str({task.value: list(metrics) for task, metrics in METRICS.items()})
 _METRIC_OF_TASK = "monitoring.quality.metric is none of this task: " + "; ".join(
     f"{task.value} has {', '.join(metrics)}" for task, metrics in METRICS.items()
@@ -201,7 +199,8 @@ class MLModelSpec(APIObject):
                 "!has(self.task) || !has(self.monitoring) || !has(self.monitoring.quality) "
                 f"|| self.monitoring.quality.metric in {_METRICS}[self.task]",
                 _METRIC_OF_TASK,
-            )
+            ),
+            ANOTHER_VERSION_RULE,
         )
     )
 
@@ -236,6 +235,12 @@ class MLModelSpec(APIObject):
         quality = self.watched.quality
         if quality is not None and self.task is not None and quality.metric not in METRICS[self.task]:
             raise ValueError(_METRIC_OF_TASK)
+        return self
+
+    @model_validator(mode="after")
+    def _falls_back_to_another(self) -> Self:
+        if self.serving.fallback is not None and self.serving.fallback.is_version(self.version):
+            raise ValueError(ANOTHER_VERSION_RULE[1])
         return self
 
     @property

@@ -21,10 +21,12 @@ _random_bits = random.Random(int.from_bytes(random.SystemRandom().randbytes(32))
 class Exchange:
     """One request on its way: who asks, about whom (`entity`), since when, and what came of it.
 
-    It is `live` unless it was forced upon this version or is a copy of another one.
+    It is `live` unless it was forced upon this version or is a copy of another one. `answered_by` names the version
+    that answered where that was not the served one.
     """
 
     __slots__ = (
+        "answered_by",
         "count",
         "entity",
         "fallback",
@@ -50,12 +52,13 @@ class Exchange:
         self.status = 0
         self.reason: str | None = None
         self.fallback: str | None = None
+        self.answered_by: str | None = None
         self.count = 0
         self.entity: str | None = None
 
-    def fall_back(self, why: str) -> None:
-        """Note that the answer is the declared fallback's and not the model's."""
-        self.reason, self.fallback = "FellBack", why
+    def fall_back(self, why: str, answered_by: str | None) -> None:
+        """Note that the answer is the declared fallback's and not the model's, perhaps another version's."""
+        self.reason, self.fallback, self.answered_by = "FellBack", why, answered_by
 
 
 class Tracer(Protocol):
@@ -110,6 +113,8 @@ class Accounts:
     def _log(self, exchange: Exchange, seconds: float) -> None:
         unlogged, self._unlogged = self._unlogged, 0
         more: dict[str, Any] = {} if exchange.fallback is None else {"fallback": exchange.fallback}
+        if exchange.answered_by is not None:
+            more["answered_by"] = exchange.answered_by
         event(
             "request",
             request_id=exchange.request_id,

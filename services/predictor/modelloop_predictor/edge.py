@@ -37,7 +37,6 @@ class Edge:
     def __init__(self, app: App, serving: Serving) -> None:
         self._app = app
         self._serving = serving
-        self._version_header = (VERSION_HEADER.encode(), serving.served_name.encode())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -77,7 +76,11 @@ class Edge:
             exchange.reason = INTERNAL.reason
 
     def _headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
-        headers = [self._version_header, (REQUEST_ID_HEADER.encode(), exchange.request_id.encode())]
+        version = exchange.answered_by or self._serving.served_name
+        headers = [
+            (VERSION_HEADER.encode(), version.encode()),
+            (REQUEST_ID_HEADER.encode(), exchange.request_id.encode()),
+        ]
         if exchange.trace is not None:
             headers.append((TRACE_HEADER.encode(), exchange.trace))
         if exchange.fallback is not None:

@@ -57,7 +57,13 @@ class FallbackMisfit(ValueError):
 
 
 class FallbackAnswers:
-    """Answers of one fallback for one version; raises FallbackMisfit where the signature excludes it."""
+    """Answers of one fallback for one version; raises FallbackMisfit where the signature excludes it.
+
+    They go out under the name of the served version, whose signature they obey.
+    """
+
+    version = None
+    answered_by = None
 
     def __init__(self, declared: Fallback, signature: Signature) -> None:
         rules, reader = declared.rules or (), RowReader(signature)

@@ -82,7 +82,7 @@ class HotCall(Exchange):
         self.method, self.path = "POST", head.path
         self.started = perf_counter()
         self.status = self.count = 0
-        self.reason = self.fallback = self.entity = None
+        self.reason = self.fallback = self.answered_by = self.entity = None
         self.connection = connection
         self.version = version
         self.head = head
@@ -106,22 +106,23 @@ class HotCall(Exchange):
         """Read the body with an eye on each value, to have its rows or to name the field at fault."""
         raise NotImplementedError
 
-    def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
-        """Write the predictions."""
+    def answer(self, values: Values, headers: Headers = NO_HEADERS, by: LoadedVersion | None = None) -> None:
+        """Write the predictions, in the name of another version than the call's where it is `by`."""
         raise NotImplementedError
 
     def fail(self, error: Exception) -> None:
         """Answer with the version's fallback, or write what went wrong."""
         problem = problem_of(error, self.request_id)
-        if self.version.fallback is not None:
+        fallback = self.version.fallback
+        if fallback is not None:
             try:
-                values = self.version.fallback.instead_of(problem, lambda: checked_rows(self))
+                values = fallback.instead_of(problem, lambda: checked_rows(self))
             except Exception as found:  # noqa: BLE001 an invalid request, or one that cannot even be read: told like any
                 problem = problem_of(found, self.request_id)
             else:
                 if values is not None:
-                    self.fall_back(problem.kind.reason)
-                    self.answer(values, {FALLBACK_HEADER: problem.kind.reason})
+                    self.fall_back(problem.kind.reason, fallback.answered_by)
+                    self.answer(values, {FALLBACK_HEADER: problem.kind.reason}, fallback.version)
                     return
         self.settled, self.status, self.reason = True, problem.kind.status, problem.kind.reason
         body, kind = problem_answer(self.path, problem, self.request_id)
@@ -167,10 +168,10 @@ class PredictCall(HotCall):
         self.cells, self.count = None, len(rows)
         return rows
 
-    def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
+    def answer(self, values: Values, headers: Headers = NO_HEADERS, by: LoadedVersion | None = None) -> None:
         """Write the predictions as JSON."""
         self.settled, self.status = True, 200
-        body = self.version.answers.write(values, many=self.many, request_id=self.request_id)
+        body = (by or self.version).answers.write(values, many=self.many, request_id=self.request_id)
         self.connection.finish(self, body, headers)
 
 
@@ -213,19 +214,20 @@ class InferCall(HotCall):
             self.entity = self.inference.entity
         return self.inference.rows
 
-    def answer(self, values: Values, headers: Headers = NO_HEADERS) -> None:
+    def answer(self, values: Values, headers: Headers = NO_HEADERS, by: LoadedVersion | None = None) -> None:
         """Write the predictions as tensors."""
         self.settled, self.status = True, 200
-        if self.inference is None and self.version.infer is not None:
-            self.connection.finish(self, self.version.infer.write(values, self.identity), headers)
+        by = by or self.version
+        if self.inference is None and by.infer is not None:
+            self.connection.finish(self, by.infer.write(values, self.identity), headers)
             return
-        self._answer_as_asked(values, headers)
+        self._answer_as_asked(values, headers, by)
 
-    def _answer_as_asked(self, values: Values, headers: Headers) -> None:
+    def _answer_as_asked(self, values: Values, headers: Headers, by: LoadedVersion) -> None:
         inference = self.inference
         assert inference is not None  # noqa: S101 what was not read quickly was read this way
         scores = np.array(values, dtype=np.float64)
-        body, described = self.version.rest.write(scores, inference, self.request_id)
+        body, described = by.rest.write(scores, inference, self.request_id)
         if described["content-type"] != JSON_TYPE:
             headers = {**headers, **described}
         self.connection.finish(self, body, headers)

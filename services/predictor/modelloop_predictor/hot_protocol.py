@@ -121,7 +121,7 @@ class PredictProtocol(GuardedProtocol):
             b"%b%b%b\r\n%bcontent-length: %d\r\n\r\n%b"
             % (
                 STATUS_LINE[call.status],
-                self._always(),
+                self._always() if call.answered_by is None else self._first_lines(call.answered_by),
                 call.request_id.encode(),
                 _lines(call, headers, closes) if unusual else _JSON_LINE,
                 len(body),
@@ -219,10 +219,13 @@ class PredictProtocol(GuardedProtocol):
         defaults = self.server_state.default_headers
         made_of, made = self.made_headers
         if made_of is not defaults:
-            lines = [*defaults, (VERSION_HEADER.encode(), self.serving.served_name.encode())]
-            made = b"".join(b"%b: %b\r\n" % line for line in lines) + REQUEST_ID_HEADER.encode() + b": "
+            made = self._first_lines(self.serving.served_name)
             type(self).made_headers = (defaults, made)
         return made
+
+    def _first_lines(self, version: str) -> bytes:
+        lines = [*self.server_state.default_headers, (VERSION_HEADER.encode(), version.encode())]
+        return b"".join(b"%b: %b\r\n" % line for line in lines) + REQUEST_ID_HEADER.encode() + b": "
 
     made_headers: ClassVar[tuple[list[tuple[bytes, bytes]] | None, bytes]] = (None, b"")
 

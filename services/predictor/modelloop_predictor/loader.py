@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from modelloop_core.inference import InferenceError
 from modelloop_core.versions import Version
+from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.failures import Failure, judge_fetch, message_of
+from modelloop_predictor.fallback import FallbackMisfit
 from modelloop_predictor.fetching import FetchFailed
 from modelloop_predictor.logs import event
+from modelloop_predictor.older_version import check_another, open_older
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.version import UnusableVersion, open_version, warm_up
@@ -28,10 +33,18 @@ class VersionSource(Protocol):
         ...
 
 
+class FallbackFailed(Exception):
+    """The version that is to be the fallback cannot be brought into the process; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def judge(error: Exception) -> Failure:
     """Say what an error of an attempt means."""
     match error:
-        case FetchFailed():
+        case FetchFailed() | FallbackFailed():
             return error.failure
         case UnusableVersion() | InferenceError():
             return Failure(error.reason, message_of(error), permanent=not error.retriable)
@@ -87,8 +100,43 @@ class Loader:
     def _load(self) -> None:
         settings, readiness = self._serving.settings, self._serving.readiness
         readiness.enter(Phase.DOWNLOADING)
-        folder = self._source().download(Version.parse(settings.model_version), Path(settings.cache_dir))
+        source = self._source()
+        folder = source.download(Version.parse(settings.model_version), Path(settings.cache_dir))
+        older = _fallback_folder(source, settings)
         readiness.enter(Phase.LOADING)
         version = open_version(folder, settings)
         readiness.enter(Phase.WARMING_UP)
-        self._serving.install(warm_up(version, settings.batch_max_size))
+        version = warm_up(version, settings.batch_max_size)
+        if older is not None:
+            readiness.enter(Phase.LOADING_FALLBACK)
+            with _told_as_the_fallbacks(settings):
+                version = replace(version, fallback=open_older(older, version, settings))
+        self._serving.install(version)
+
+
+def _fallback_folder(source: VersionSource, settings: PredictorEnvironment) -> Path | None:
+    """The folder of the version that is the fallback, where it is one."""
+    if settings.fallback is None or settings.fallback.version is None:
+        return None
+    with _told_as_the_fallbacks(settings):
+        version = Version.parse(settings.fallback.version)
+        check_another(version, settings)
+        return source.download(version, Path(settings.cache_dir))
+
+
+@contextmanager
+def _told_as_the_fallbacks(settings: PredictorEnvironment) -> Iterator[None]:
+    """Tell what goes wrong within as the fault of the declared fallback: the served version is innocent."""
+    named = f"serving.fallback.version {settings.fallback.version if settings.fallback else None}"
+    try:
+        yield
+    except FallbackMisfit as error:
+        message = f"{named} does not fit version {settings.model_version}: {error}"
+        raise UnusableVersion("FallbackInvalid", message) from error
+    except Exception as error:
+        found = judge(error)
+        message = f"{named}: {found.message}"
+        if not found.permanent:
+            raise FallbackFailed(replace(found, message=message)) from error
+        message = f"{message} ({found.reason}); name a version that is published and works, or give constant or rules"
+        raise UnusableVersion("FallbackInvalid", message) from error

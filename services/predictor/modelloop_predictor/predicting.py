@@ -41,13 +41,15 @@ class _Awaited:
         self._outcome.set_exception(error)
 
 
-async def predict(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Values:
-    """The predictions of checked rows, the model's or, noted in the exchange, the fallback's.
+async def predict(
+    serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange
+) -> tuple[Values, LoadedVersion]:
+    """The predictions of checked rows, the model's or, noted in the exchange, the fallback's; and who writes them.
 
     Raises InferenceError, or ProblemError for a full queue, a missed deadline or a model that hangs.
     """
     try:
-        return await _modelled(serving, version, rows, exchange)
+        return await _modelled(serving, version, rows, exchange), version
     except Exception as error:
         if version.fallback is None:
             raise
@@ -55,8 +57,8 @@ async def predict(serving: Serving, version: LoadedVersion, rows: Float64s, exch
         values = version.fallback.instead_of(problem, lambda: rows)
         if values is None:
             raise problem from error if problem is not error else None
-        exchange.fall_back(problem.kind.reason)
-        return values
+        exchange.fall_back(problem.kind.reason, version.fallback.answered_by)
+        return values, version.fallback.version or version
 
 
 async def _modelled(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Values:

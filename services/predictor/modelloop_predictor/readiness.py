@@ -15,6 +15,7 @@ class Phase(StrEnum):
     DOWNLOADING = "Downloading"
     LOADING = "Loading"
     WARMING_UP = "WarmingUp"
+    LOADING_FALLBACK = "LoadingFallback"
     RETRYING = "Retrying"
     READY = "Ready"
     FAILED = "Failed"
@@ -40,6 +41,7 @@ _MESSAGES = {
     Phase.DOWNLOADING: "the version's files are being fetched and verified",
     Phase.LOADING: "the model file is being loaded",
     Phase.WARMING_UP: "the model is answering its example",
+    Phase.LOADING_FALLBACK: "the version that is the fallback is being loaded and warmed up",
     Phase.READY: "the model answers",
     Phase.DRAINING: "the process was asked to stop and finishes what it has",
 }

@@ -57,8 +57,8 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
         with version.unseen.heard(exchange.live):
             rows = version.rows.read(envelope)
         exchange.count, exchange.entity = len(rows), envelope.entity
-        values = await predict(serving, version, rows, exchange)
-        return _json(version.answers.write(values, many=envelope.many, request_id=exchange.request_id))
+        values, by = await predict(serving, version, rows, exchange)
+        return _json(by.answers.write(values, many=envelope.many, request_id=exchange.request_id))
 
 
 def add_probes(router: APIRouter, serving: Serving) -> None:

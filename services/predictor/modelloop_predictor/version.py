@@ -6,12 +6,13 @@ import hashlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, Signature
-from modelloop_core.inference import Scorer, load_model
+from modelloop_core.inference import Float64s, Scorer, load_model
 from modelloop_core.manifest import MANIFEST_NAME, Manifest
 from modelloop_core.preprocessing import PREPROCESSING_NAME, Preprocessing, PreprocessingError
 from modelloop_core.versions import Version
@@ -27,8 +28,12 @@ from modelloop_predictor.v2.quick import QuickCodec, quick_codec
 from modelloop_predictor.v2.rest import RestCodec
 from modelloop_predictor.validation import RowReader
 
+if TYPE_CHECKING:
+    from modelloop_predictor.older_version import OlderVersion
+
 CARD_NAME = "card.yaml"
-_QUICK_SECONDS = 0.002
+QUICK_SECONDS = 0.002
+"""Longest that a batch may take on the event loop."""
 
 Cell = float | str | None
 
@@ -63,7 +68,7 @@ class LoadedVersion:
     rest: RestCodec
     fingerprint: bytes
     infer: QuickCodec | None
-    fallback: FallbackAnswers | None = None
+    fallback: FallbackAnswers | OlderVersion | None = None
     quick: bool = False
     unseen: UnseenLevels = NOT_NOTED
     reference: bytes | None = None
@@ -121,21 +126,25 @@ def warm_up(version: LoadedVersion, largest_batch: int) -> LoadedVersion:
 
     It is quick when no value can prolong its program and the largest batch took 2 ms at the most.
     """
-    envelope = Envelope(rows=[version.example], many=False, request_id=None, entity=None)
-    try:
-        row = version.rows.read(envelope)
-    except ProblemError as error:
-        raise UnusableVersion(
-            "ExampleInvalid", f"the manifest's example is no valid request: {error.detail}"
-        ) from error
-    seconds = 0.0
+    row, seconds = example_row(version), 0.0
     # Several times each: TorchScript compiles for a shape when it sees it for the second time.
     for rows in [size for size in (1, 2, 16, largest_batch) for _ in range(3)]:
         started = time.perf_counter()
         values = version.scorer.predict(np.repeat(row, rows, axis=0)).tolist()
         seconds = time.perf_counter() - started
         version.answers.write(values, many=rows > 1, request_id="warm-up")
-    return replace(version, quick=seconds <= _QUICK_SECONDS and not version.scorer.open_ended)
+    return replace(version, quick=seconds <= QUICK_SECONDS and not version.scorer.open_ended)
+
+
+def example_row(version: LoadedVersion) -> Float64s:
+    """float64 [1, features] of the version's example; raises UnusableVersion."""
+    envelope = Envelope(rows=[version.example], many=False, request_id=None, entity=None)
+    try:
+        return version.rows.read(envelope)
+    except ProblemError as error:
+        raise UnusableVersion(
+            "ExampleInvalid", f"the manifest's example is no valid request: {error.detail}"
+        ) from error
 
 
 def _told_levels(signature: Signature, settings: PredictorEnvironment) -> list[str]:
@@ -154,7 +163,8 @@ def _reference(folder: Path, manifest: Manifest) -> bytes | None:
 
 
 def _fallback(signature: Signature, settings: PredictorEnvironment) -> FallbackAnswers | None:
-    if settings.fallback is None:
+    # Another version is loaded once this one answers.
+    if settings.fallback is None or settings.fallback.version is not None:
         return None
     try:
         return FallbackAnswers(settings.fallback, signature)

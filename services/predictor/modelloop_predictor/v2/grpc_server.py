@@ -152,8 +152,8 @@ class GrpcServer:
         with loaded.unseen.heard(exchange.live):
             inference = messages.read(request, loaded.contract)
         exchange.count, exchange.entity = len(inference.rows), inference.entity
-        scores = await model.score(serving, loaded, inference.rows, exchange)
-        return messages.write(scores, inference, loaded.contract, exchange.request_id)
+        scores, by = await model.score(serving, loaded, inference.rows, exchange)
+        return messages.write(scores, inference, by.contract, exchange.request_id)
 
     async def _server_live(self, _: pb.ServerLiveRequest, __: Exchange) -> Message:
         return pb.ServerLiveResponse(live=not self._serving.stuck)
@@ -199,7 +199,8 @@ class GrpcServer:
         raise AssertionError("abort raises")
 
     def _metadata(self, exchange: Exchange) -> tuple[tuple[str, str], ...]:
-        found = [(VERSION_HEADER, self._serving.served_name), (REQUEST_ID_HEADER, exchange.request_id)]
+        version = exchange.answered_by or self._serving.served_name
+        found = [(VERSION_HEADER, version), (REQUEST_ID_HEADER, exchange.request_id)]
         if exchange.trace is not None:
             found.append((TRACE_HEADER, exchange.trace.decode()))
         if exchange.fallback is not None:

@@ -112,9 +112,12 @@ def index(serving: Serving, *, ready_only: bool) -> list[IndexEntry]:
     return [IndexEntry(serving.settings.served_model, serving.served_name, _state_name(state.phase), reason)]
 
 
-async def score(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Float64s:
-    """Predictions of checked rows, the model's or the fallback's; raises 503, 504 and what the model raises."""
-    return np.asarray(await predict(serving, version, rows, exchange), dtype=np.float64)
+async def score(
+    serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange
+) -> tuple[Float64s, LoadedVersion]:
+    """Predictions of checked rows and whose they are; raises 503, 504 and what the model raises."""
+    values, by = await predict(serving, version, rows, exchange)
+    return np.asarray(values, dtype=np.float64), by
 
 
 def _same(version: str, settings: PredictorEnvironment) -> bool:

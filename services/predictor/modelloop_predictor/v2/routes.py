@@ -90,8 +90,8 @@ def _add_infer(router: APIRouter, serving: Serving) -> None:
         with loaded.unseen.heard(exchange.live):
             inference = loaded.rest.read(parsed)
         exchange.count, exchange.entity = len(inference.rows), inference.entity
-        scores = await model.score(serving, loaded, inference.rows, exchange)
-        body, described = loaded.rest.write(scores, inference, exchange.request_id)
+        scores, by = await model.score(serving, loaded, inference.rows, exchange)
+        body, described = by.rest.write(scores, inference, exchange.request_id)
         return Response(body, headers=dict(described))
 
 
