@@ -120,6 +120,41 @@ def test_a_huge_form_is_refused(by_token: Running) -> None:
     assert _sign_in(by_token, "x" * 100_000).status_code == 413
 
 
+_SILENCE = {"seconds": "3600", "reason": "known"}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "headers", "fields", "status"),
+    [
+        pytest.param("shop", HERE, _SILENCE, 303, id="in one's own namespace"),
+        pytest.param("bank", HERE, _SILENCE, 403, id="in another namespace"),
+        pytest.param("shop", {}, _SILENCE, 403, id="from another site"),
+        pytest.param("shop", HERE, {**_SILENCE, "reason": " "}, 422, id="without a reason"),
+        pytest.param("shop", HERE, {**_SILENCE, "seconds": "1e99"}, 422, id="for ever"),
+        pytest.param("shop", HERE, {}, 422, id="with nothing said"),
+    ],
+)
+def test_who_is_signed_in_by_the_proxy_may_silence_what_is_theirs(
+    by_proxy: Running, namespace: str, headers: dict[str, str], fields: dict[str, str], status: int
+) -> None:
+    path = f"/models/{namespace}/churn/silences"
+    answer = by_proxy.client.post(path, content=_form(fields), headers={**ANN, **headers})
+    assert answer.status_code == status
+    told = by_proxy.client.get(f"/v1/models/{namespace}/churn/silences", headers=TOKEN).json()["silences"]
+    assert [one["reason"] for one in told] == (["known (ann)"] if status == 303 else [])
+
+
+def test_without_any_sign_in_nothing_can_be_changed(tmp_path: Path) -> None:
+    with running(f"sqlite:///{tmp_path / 'm.db'}") as monitor:
+        monitor.put_reference()
+        assert monitor.post(example_post(0)).status_code == 200
+        monitor.fold()
+        assert "have to be known" in monitor.client.get("/models/shop/churn/incidents").text
+        answer = monitor.client.post("/models/shop/churn/silences", content=_form(_SILENCE), headers=HERE)
+        assert answer.status_code == 403
+        assert "has to sign in" in answer.text
+
+
 def test_pages_allow_nothing_from_elsewhere_and_are_not_kept(by_token: Running) -> None:
     for path in ("/", "/sign-in", "/models/shop/nothing"):
         headers = by_token.client.get(path).headers
