@@ -1,4 +1,4 @@
-"""Stored results as the tables of docs/benchmarks.md; `python -m bench.page` rewrites them there.
+"""Stored results as the tables of docs/benchmarks.md and docs/drift.md; `python -m bench.page` rewrites them there.
 
 A bench with tables has a module `page` (or, a single module, itself) with `tables(result)`, and its marks on the page.
 """
@@ -11,25 +11,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.drift import levels
 from bench.gateway import page as gateway
 from bench.online import page as online
 from bench.online import soak
 from bench.report import RESULTS
 
-PAGE = Path(__file__).parents[1] / "docs/benchmarks.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE, DRIFT_PAGE = DOCS / "benchmarks.md", DOCS / "drift.md"
 Tables = Callable[[Mapping[str, Any]], str]
 SECTIONS: Mapping[str, Tables] = {"online": online.tables, "soak": soak.tables, "gateway": gateway.tables}
+DRIFT_SECTIONS: Mapping[str, Tables] = {"drift-levels": levels.tables}
 
 
 def main() -> int:
-    """Rewrite the page."""
-    PAGE.write_text(rewritten(PAGE.read_text()))
+    """Rewrite the pages."""
+    for page, sections in ((PAGE, SECTIONS), (DRIFT_PAGE, DRIFT_SECTIONS)):
+        page.write_text(rewritten(page.read_text(), sections))
     return 0
 
 
-def rewritten(page: str) -> str:
+def rewritten(page: str, sections: Mapping[str, Tables] = SECTIONS) -> str:
     """The page with the tables of every stored result; raises ValueError when a bench's marks are not there."""
-    for name, tables in SECTIONS.items():
+    for name, tables in sections.items():
         page = with_tables(page, name, tables(json.loads((RESULTS / f"{name}.json").read_text())))
     return page
 
@@ -40,7 +44,7 @@ def with_tables(page: str, name: str, tables: str) -> str:
     head, found, rest = page.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
-        raise ValueError(f"{PAGE.name} has no {begin!r} followed by {end!r}")
+        raise ValueError(f"the page has no {begin!r} followed by {end!r}")
     return f"{head}{begin}\n{tables}\n{end}{tail}"
 
 
