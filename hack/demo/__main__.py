@@ -62,7 +62,10 @@ def _tell(story: Story) -> None:
         story.kill_a_pod()
         story.publish_damaged()
         story.apply_a_wrong_manifest()
+        story.is_stable()
         story.open_to_all()
+        story.drift_is_noticed()
+        story.labels_arrive()
     finally:
         story.traffic.stop()
 
@@ -72,7 +75,11 @@ def _conclude(story: Story, screen: Screen, url: str, target: Path | None) -> No
     report.show(screen.console, answers, story.requests_per_core)
     if target is not None:
         told = report.summary(
-            answers, refused=story.refused, requests_per_core=story.requests_per_core, seconds=screen.seconds
+            answers,
+            refused=story.refused,
+            noticed=story.noticed,
+            requests_per_core=story.requests_per_core,
+            seconds=screen.seconds,
         )
         target.write_text(json.dumps(told, indent=2) + "\n")
     report.judge(answers)

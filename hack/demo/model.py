@@ -12,7 +12,9 @@ from modelloop_core.registry import Registry
 from modelloop_core.storage.port import ObjectStore
 
 NAMESPACE, NAME = "demo", "employment"
+WINDOW_SECONDS = 30
 EXAMPLE = "examples/employment/mlmodel.yaml"
+WEBHOOK_SECRET = "on-call-webhook"  # noqa: S105 a name
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Model:
         manifest: Object = yaml.safe_load((ROOT / EXAMPLE).read_text())
         manifest["metadata"]["namespace"] = NAMESPACE
         manifest["spec"]["registry"] |= {"uri": self.registry_uri, "endpoint": self.cluster.pod_endpoint}
+        # An hour in thirty seconds, of which two in a row are enough.
+        manifest["spec"]["monitoring"] |= {
+            "window": f"{WINDOW_SECONDS}s",
+            "alerts": {"webhook": {"secretName": WEBHOOK_SECRET}},
+        }
+        manifest["spec"]["monitoring"]["drift"] |= {"consecutiveWindows": 2}
         return manifest
 
     def surroundings(self) -> tuple[Object, Object]:
@@ -75,6 +83,11 @@ class Model:
     def message(self) -> str:
         """The operator's sentence about the model."""
         return str(self.status().get("message", "the operator has not seen it yet"))
+
+    def drift_condition(self) -> dict[str, str]:
+        """The condition Drifted; empty before there is one."""
+        conditions: list[dict[str, str]] = self.status().get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == "Drifted"), {})
 
     def not_serving(self, version: str) -> str:
         """Empty once all traffic goes to `version`; else what the operator says."""

@@ -45,9 +45,14 @@ def judge(answers: list[Answer]) -> None:
 
 
 def summary(
-    answers: list[Answer], *, refused: dict[str, str], requests_per_core: float, seconds: dict[str, float]
+    answers: list[Answer],
+    *,
+    refused: dict[str, str],
+    noticed: dict[str, Any],
+    requests_per_core: float,
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
-    """For machines: counts, figures, the refusal, seconds of each step."""
+    """For machines: counts, figures, the refusal, what the monitor noticed, seconds of each step."""
     told = rows(answers)
     return {
         "versions": sorted({answer.version for answer in answers if answer.version}),
@@ -57,6 +62,7 @@ def summary(
         "protocols": dict(Counter(answer.protocol for answer in answers)),
         "requests_per_core": requests_per_core,
         "refused": refused,
+        "noticed": noticed,
         "seconds": seconds,
     }
 
@@ -90,11 +96,13 @@ def farewell(console: Console, answers: list[Answer], url: str) -> None:
     example = json.dumps({"features": answers[0].person.features})
     console.print(
         f"\nSince the service opened to all, accuracy went from {told[SECOND].accuracy:.3f} to "
-        f"{told[OPENED].accuracy:.3f}, and AUC from {told[SECOND].auc:.3f} to {told[OPENED].auc:.3f}. Nothing noticed: "
-        f"watching and mending that comes next.\n\nIt goes on running (the requests have ended). Ask it yourself:\n\n"
+        f"{told[OPENED].accuracy:.3f}, and AUC from {told[SECOND].auc:.3f} to {told[OPENED].auc:.3f}. It was noticed; "
+        f"mending it comes next.\n\nIt goes on running (the requests have ended). Ask it yourself:\n\n"
         f"  curl -s {url} -H 'content-type: application/json' -d '{example}'\n\n"
         f'  eval "$(.venv/bin/python -m hack.cluster env)"; PATH="$PWD/.venv/bin:$PATH"\n'
         f"  kubectl mlmodel status {NAME} -n {NAMESPACE}\n"
+        f"  kubectl mlmodel drift {NAME} -n {NAMESPACE}\n"
+        f"  kubectl -n modelloop-system port-forward service/modelloop-monitor 8090:8080   # its pages\n"
         f"  make demo-down                                 # ends it",
         markup=False,
     )

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 
+from hack.demo import witness
 from hack.demo.cluster import ROOT, DemoFailed, Object
 from hack.demo.model import NAMESPACE, Model
 from hack.demo.screen import Screen
 
 SYSTEM = "modelloop-system"
 _RELEASES = ("modelloop", "modelloop-crds")
-_SETTINGS = ("operator.registryPollSeconds=2", "operator.drainSeconds=10")
+_SETTINGS = (
+    "operator.registryPollSeconds=2",
+    "operator.drainSeconds=10",
+    "operator.monitorPollSeconds=2",
+    # What it keeps ends with the demo, and windows are thirty seconds: it judges them as soon as they are over.
+    "monitor.persistence.enabled=false",
+    "monitor.extraEnv[0].name=MODELLOOP_MONITOR_GRACE_SECONDS",
+    "monitor.extraEnv[0].value=8",
+    "monitor.extraEnv[1].name=MODELLOOP_MONITOR_EVALUATE_SECONDS",
+    "monitor.extraEnv[1].value=2",
+)
 _CRD = "mlmodels.modelloop.dev"
 _ANY_OPERATOR = "app.kubernetes.io/name=modelloop,app.kubernetes.io/component=operator"
 _OPERATOR = f"app.kubernetes.io/instance=modelloop,{_ANY_OPERATOR}"
@@ -19,15 +30,17 @@ _OPERATOR = f"app.kubernetes.io/instance=modelloop,{_ANY_OPERATOR}"
 def install(model: Model, screen: Screen) -> None:
     """Both charts by Helm, and operator pods of the images that are there now."""
     place = ("--namespace", SYSTEM, "--create-namespace")
-    values = [part for setting in _SETTINGS for part in ("--set", setting)]
-    with screen.step("install the operator by Helm"):
+    values = [part for setting in _SETTINGS for part in ("--set-string" if "extraEnv" in setting else "--set", setting)]
+    with screen.step("install operator and monitor by Helm"):
         crds = str(ROOT / "charts/modelloop-crds")
         model.cluster.helm("upgrade", "--install", "modelloop-crds", crds, *place, "--take-ownership")
         model.cluster.helm("upgrade", "--install", "modelloop", str(ROOT / "charts/modelloop"), *place, *values)
         # The image keeps its name when its content changes: only new pods run the new content.
-        model.cluster.kubectl("-n", SYSTEM, "rollout", "restart", "deployment/modelloop")
-        screen.say("waiting for the operator's pods to be ready")
-        model.cluster.kubectl("-n", SYSTEM, "rollout", "status", "deployment/modelloop", "--timeout=180s")
+        deployments = ("deployment/modelloop", "deployment/modelloop-monitor")
+        model.cluster.kubectl("-n", SYSTEM, "rollout", "restart", *deployments)
+        screen.say("waiting for the operator's and the monitor's pods to be ready")
+        for deployment in deployments:
+            model.cluster.kubectl("-n", SYSTEM, "rollout", "status", deployment, "--timeout=180s")
 
 
 def clear(model: Model, screen: Screen) -> None:
@@ -36,6 +49,8 @@ def clear(model: Model, screen: Screen) -> None:
         if _has_mlmodels(model):
             screen.say(f"waiting for the MLModels in {NAMESPACE} to be deleted")
             model.cluster.kubectl("delete", "mlmodels", "--all", "-n", NAMESPACE, "--timeout=120s")
+        # What it was told in an earlier run is forgotten with it.
+        model.cluster.kubectl("delete", "pod", witness.NAME, "-n", NAMESPACE, "--ignore-not-found", "--grace-period=1")
         screen.wait("its pods to leave", lambda: ", ".join(pod["metadata"]["name"] for pod in model.pods()), 120)
         store = model.store()
         for info in list(store.list("")):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 from examples.employment import census
 from examples.employment.train import VARIANTS, Trained, publish_trained, train
+from hack.demo import witness
 from hack.demo.cluster import DemoFailed
 from hack.demo.damage import publish_damaged
-from hack.demo.model import EXAMPLE, NAMESPACE, Model
+from hack.demo.model import EXAMPLE, NAMESPACE, WINDOW_SECONDS, Model
+from hack.demo.monitor import Monitor
 from hack.demo.people import HOLDOUT_YEAR, LAUNCHED, OPENED, all_people, launch_people
 from hack.demo.screen import Screen
 from hack.demo.traffic import OpenInference, Predict, Traffic
 
+from modelloop_core.wire.reports import Interval, Level
+
 FIRST, SECOND, DAMAGED = "1.0.0", "1.1.0", "1.2.0"
-_VERSION_SECONDS, _POD_SECONDS = 180.0, 120.0
+_VERSION_SECONDS, _POD_SECONDS, _WINDOW_SECONDS = 180.0, 120.0, 180.0
 
 
 class Story:
@@ -26,6 +33,8 @@ class Story:
         self.traffic = Traffic(protocols, launch_people(records), LAUNCHED)
         self.refused: dict[str, str] = {}
         self.requests_per_core = 0.0
+        self.noticed: dict[str, Any] = {}
+        self._monitor = Monitor(model.cluster)
         self._model = model
         self._screen = screen
         self._records = records
@@ -46,7 +55,7 @@ class Story:
     def apply(self) -> None:
         """One manifest is enough."""
         with self._screen.step(f"kubectl apply -f {EXAMPLE}"):
-            self._model.cluster.apply(*self._model.surroundings())
+            self._model.cluster.apply(*self._model.surroundings(), *witness.objects())
             self._model.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(self._model.manifest()))
             self._wait_for_version(FIRST)
 
@@ -97,14 +106,56 @@ class Story:
             if "is invalid" not in said or "minReplicas" not in said:
                 raise DemoFailed("the wrong manifest was not refused for what is wrong with it")
 
+    def is_stable(self) -> None:
+        """The monitor has judged people like those of the training, and says that nothing has changed."""
+        with self._screen.step(f"ask the monitor about people of {LAUNCHED}"):
+            self._screen.wait(f"a judged window of {SECOND}", self._not_stable, _WINDOW_SECONDS)
+            report = self._monitor.drift()
+            self._screen.say(f"{report.verdict}: {report.message}")
+            if said := witness.told(self._model.cluster):
+                raise DemoFailed(f"nothing has changed, and somebody was told of it: {said[0]}")
+
     def open_to_all(self) -> None:
         """The same service for people that the model never saw."""
         with self._screen.step(f"open the service to {OPENED}"):
+            # With a window, so that each one holds people of one kind.
+            begins = time.time() + WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+            self._screen.wait("the next window to begin", lambda: _seconds_to(begins), 2 * WINDOW_SECONDS)
             self.traffic.open_to(all_people(self._records), OPENED)
+            self._opened = time.monotonic()
             sent, used = len(self.traffic.answers), self._model.cpu_seconds(SECOND)
             self._wait_for_answers(2500)
             sent, used = len(self.traffic.answers) - sent, self._model.cpu_seconds(SECOND) - used
             self.requests_per_core = sent / used if used > 0 else 0.0
+
+    def drift_is_noticed(self) -> None:
+        """The monitor names what has changed, the MLModel shows it, and one person is told once."""
+        with self._screen.step("somebody notices"):
+            self._screen.wait("the condition Drifted", self._not_drifted, _WINDOW_SECONDS)
+            seconds = time.monotonic() - self._opened
+            drift = self._model.status()["drift"]
+            self._screen.say(f"Drifted after {seconds:.0f} s: {self._model.drift_condition()['message']}")
+            self._screen.wait("a notification", lambda: "" if self._notices() else "none yet", _POD_SECONDS)
+            (notice, *more) = self._notices()
+            self._screen.say(f"one notification: {', '.join(notice['features'])} have drifted")
+            self._screen.say(f"how sure: {notice['sure']}")
+            self._screen.say(f"what to do: {notice['action']}")
+            if more or census.AGE not in drift["features"]:
+                raise DemoFailed(f"{census.AGE} and one notification were promised: {drift}, {len(more)} more")
+            self.noticed = {"seconds": round(seconds), "features": drift["features"], "notifications": 1}
+
+    def labels_arrive(self) -> None:
+        """What was true of each answer becomes known, and with it what the answers are worth by now."""
+        with self._screen.step("labels arrive"):
+            answers = list(self.traffic.answers)
+            self._screen.say(f"{self._monitor.label(answers)} labels for {len(answers)} predictions")
+            self._screen.wait("accuracy before and after", self._without_accuracy, _WINDOW_SECONDS)
+            found = self._accuracies()
+            if found is None:
+                raise DemoFailed("the quality of a window went away")
+            before, after = found
+            self._screen.say(f"accuracy of {SECOND}: {shown(before)} for {LAUNCHED}, {shown(after)} for {OPENED}")
+            self.noticed["accuracy"] = {LAUNCHED: before.model_dump(), OPENED: after.model_dump()}
 
     def _publish(self, version: str) -> None:
         self._screen.say(f"publishing {version} to {self._model.registry_uri}")
@@ -128,12 +179,47 @@ class Story:
         ready = self._model.ready_pods(SECOND)
         return "" if len(ready) >= 2 and victim not in ready else f"{len(ready)} ready; {self._model.message()}"
 
+    def _not_stable(self) -> str:
+        report = self._monitor.drift()
+        judged = report.version == SECOND and report.verdict in (Level.STABLE, Level.TREND)
+        return "" if judged else f"{report.verdict} for {report.version}: {report.message}"
+
+    def _not_drifted(self) -> str:
+        condition = self._model.drift_condition()
+        return "" if condition.get("status") == "True" else condition.get("message", "not judged yet")
+
+    def _notices(self) -> list[dict[str, Any]]:
+        return witness.told(self._model.cluster)
+
+    def _without_accuracy(self) -> str:
+        return "" if self._accuracies() else "no window before or after has enough labels"
+
+    def _accuracies(self) -> tuple[Interval, Interval] | None:
+        """Of the window with the most labels before the service opened, and of that after it."""
+        opened = datetime.now(UTC) - timedelta(seconds=time.monotonic() - self._opened)
+        reports = [report for report in self._monitor.quality(SECOND) if report.labelled >= 500]
+        before = [report for report in reports if report.window.until <= opened]
+        after = [report for report in reports if report.window.since >= opened]
+        best = [max(part, key=lambda report: report.labelled, default=None) for part in (before, after)]
+        known = [report.metrics["accuracy"] for report in best if report is not None]
+        return (known[0], known[1]) if len(known) == 2 else None
+
     def _failure(self) -> dict[str, str] | None:
         failures: list[dict[str, str]] = self._model.status().get("failedVersions", [])
         return next((failure for failure in failures if failure["version"] == DAMAGED), None)
 
     def _not_refused(self) -> str:
         return "" if self._failure() else self._model.message()
+
+
+def _seconds_to(moment: float) -> str:
+    left = moment - time.time()
+    return f"{left:.0f} s" if left > 0 else ""
+
+
+def shown(interval: Interval) -> str:
+    """An estimate with its interval, for people."""
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def new_story(model: Model, screen: Screen) -> Story:

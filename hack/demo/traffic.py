@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ class Answer:
     probability: float = 0.0
     error: str = ""
     protocol: str = ""
+    request_id: str = ""
 
     @property
     def right(self) -> bool:
@@ -107,6 +109,8 @@ class Traffic:
         self.answers: list[Answer] = []
         self._protocols = protocols
         self._sending = (people, part)
+        # A monitor may remember the requests of an earlier run.
+        self._run_name = secrets.token_hex(4)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -117,6 +121,8 @@ class Traffic:
     def open_to(self, people: Sequence[Person], part: str) -> None:
         """From now on send these people, under another name in the figures."""
         self._sending = (people, part)
+        # A monitor may remember the requests of an earlier run.
+        self._run_name = secrets.token_hex(4)
 
     @property
     def flows(self) -> bool:
@@ -140,8 +146,9 @@ class Traffic:
         while not self._stop.is_set() and time.monotonic() < ends:
             people, part = self._sending
             number = next(numbers)
-            answer = await _ask(client, protocol, people[number % len(people)], part, f"demo-{number}")
-            self.answers.append(replace(answer, protocol=protocol.name))
+            name = f"demo-{self._run_name}-{number}"
+            answer = await _ask(client, protocol, people[number % len(people)], part, name)
+            self.answers.append(replace(answer, protocol=protocol.name, request_id=name))
             await asyncio.sleep(PAUSE_SECONDS)
 
 

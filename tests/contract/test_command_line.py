@@ -63,11 +63,24 @@ def test_an_address_on_which_nobody_can_listen_is_told_before_serving_is_announc
     assert hint.startswith("hint:  give another --port")
 
 
+def test_an_environment_that_no_predictor_takes_is_told_before_anything_is_served(
+    directory_place: Any, folder: Path
+) -> None:
+    _run(directory_place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
+    command = [*_PROGRAM, "serve", "-r", directory_place.uri, "--port", str(free_port())]
+    environment = {**os.environ, "MODELLOOP_FALLBACK": '{"rules": [{"feature": "a", "op": ">"}]}'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "MODELLOOP_FALLBACK" in done.stderr
+    assert "Tuple" not in done.stderr
+
+
 def test_what_was_published_is_served(place: Any, folder: Path) -> None:
     _run(place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
     port = free_port()
     command = [*_PROGRAM, "serve", "-r", place.uri, "--port", str(port), "--output", "json"]
-    environment = {**os.environ, **place.environment, "XDG_CACHE_HOME": str(folder / "cache")}
+    more = {"XDG_CACHE_HOME": str(folder / "cache"), "MODELLOOP_MODEL_NAME": "churn"}
+    environment = {**os.environ, **place.environment, **more}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             _wait_until_ready(process, port)
@@ -76,6 +89,8 @@ def test_what_was_published_is_served(place: Any, folder: Path) -> None:
             )
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert json.load(answer)["model_version"] == "v1.0.0"
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/churn", timeout=10) as answer:
+                assert json.load(answer)["name"] == "churn", "what the environment says is what a pod would do"
             process.send_signal(signal.SIGINT)
             told, _ = process.communicate(timeout=30)
             assert process.returncode == 0

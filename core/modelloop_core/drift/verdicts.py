@@ -75,7 +75,8 @@ def judge_columns(columns: Sequence[Column], settings: DriftSettings) -> Verdict
         _report(column, rule, judged, settings.false_alarm_rate)
         for (column, rule), judged in zip(ruled, adjusted, strict=True)
     ]
-    reports.sort(key=lambda report: (-WORSE.index(report.verdict), -(report.severity or 0.0)))
+    # Of equally bad ones the key features first: others often have moved because these have.
+    reports.sort(key=lambda report: (-WORSE.index(report.verdict), report.role != "key", -(report.severity or 0.0)))
     level = _level_of([report.verdict for report in reports if report.role != "ignore"])
     return Verdict(level, tuple(reports), message_of(level, reports))
 

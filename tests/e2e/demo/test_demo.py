@@ -63,6 +63,22 @@ def test_people_that_the_model_never_saw_are_served_worse(told: dict[str, Any]) 
     assert told["rows"]["newcomers"]["auc"] < told["rows"]["1.1.0"]["auc"] - 0.05
 
 
+def test_what_changed_is_noticed_and_one_person_is_told_once(told: dict[str, Any]) -> None:
+    assert "AGEP" in told["noticed"]["features"]
+    assert told["noticed"]["notifications"] == 1
+    assert told["noticed"]["seconds"] < 180
+    assert "stable: " in told["printed"]
+
+
+def test_accuracy_is_known_with_its_interval_once_labels_arrive(told: dict[str, Any]) -> None:
+    for part in ("30 and over", "all ages"):
+        interval = told["noticed"]["accuracy"][part]
+        assert interval["low"] < interval["value"] < interval["high"]
+        assert interval["high"] - interval["low"] < 0.15
+    # Of 40,000 people: 0.81 of those of 30 and over, 0.78 of all.
+    assert told["noticed"]["accuracy"]["30 and over"]["value"] == pytest.approx(0.81, abs=0.06)
+
+
 def test_a_wrong_manifest_is_refused_in_sentences(told: dict[str, Any]) -> None:
     assert "minReplicas must not be greater than maxReplicas" in told["printed"]
     assert "give gateway or ingress, not both" in told["printed"]

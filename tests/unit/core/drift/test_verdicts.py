@@ -219,6 +219,17 @@ def test_outputs_come_into_the_same_family_and_the_worst_comes_first() -> None:
     assert (verdict.level, verdict.message) == (Level.DRIFT, "1 of 2 columns drifted: prediction")
 
 
+def test_of_features_that_drifted_the_key_ones_come_first() -> None:
+    columns = {
+        "far": (numeric(_normal(5000)), _normal(5000, 3.0)),
+        "near": (numeric(_normal(5000)), _normal(5000, 1.0)),
+    }
+    assert [report.name for report in _judge(columns).columns] == ["far", "near"]
+    rules = DriftSettings(features=(FeatureSettings(name="near", role="key"),))
+    reports = _judge(columns, rules).columns
+    assert [(report.name, report.verdict) for report in reports] == [("near", Level.DRIFT), ("far", Level.DRIFT)]
+
+
 def test_a_window_without_rows_says_so() -> None:
     verdict = _judge({"x": (numeric(_normal(1000)), np.empty(0))})
     assert (verdict.level, verdict.message) == (Level.NO_DATA, "no data")
