@@ -90,7 +90,7 @@ def test_a_model_that_does_not_fall_fails_the_demo() -> None:
 
 def test_the_summary_names_versions_and_counts() -> None:
     refused = {"version": "1.2.0", "reason": "ChecksumMismatch"}
-    told = summary(_kept_promises(), refused=refused, requests_per_core=123.0, seconds={"a step": 1.5})
+    told = summary(_kept_promises(), refused=refused, noticed={}, requests_per_core=123.0, seconds={"a step": 1.5})
     assert (told["versions"], told["sent"], told["failed"]) == ([FIRST, SECOND], 80, 0)
     assert told["refused"]["reason"] == "ChecksumMismatch"
     assert (told["requests_per_core"], told["seconds"]) == (123.0, {"a step": 1.5})
