@@ -13,7 +13,7 @@ def ended(reason: str | None = None, status: int = 200, rows: int = 1, *, fallba
     exchange = Exchange("one", None, "/predict")
     exchange.status, exchange.reason, exchange.count = status, reason, rows
     if fallback:
-        exchange.fall_back("ModelFailed")
+        exchange.fall_back("ModelFailed", None)
     return exchange
 
 
