@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ import psutil
 import pytest
 
 from support.generated_requests import ODD_VALUES
-from support.predictor_process import PredictorProcess
+from support.predictor_process import PredictorProcess, eventually
 from support.published import publish_people
 from support.raw_http import PREDICT_HEAD, Wire, chunked, request
 
@@ -67,6 +69,29 @@ def test_bodies_that_never_end_leave_nothing_behind(running: PredictorProcess) -
         assert Wire(connection).ask(request(_GOOD)).status == 200
     grown = process.memory_info().rss - before
     assert grown < 8 * MOST_GROWTH, f"{grown / 2**20:.1f} MiB more after 25 bodies of 8 MB that never ended"
+
+
+def test_large_bodies_that_take_too_much_together_are_told_so_and_others_are_answered(
+    running: PredictorProcess,
+) -> None:
+    most = 8 << 20
+    large = request(_GOOD.ljust(most))
+    with contextlib.ExitStack() as held:
+        for _ in range(7):
+            connection = held.enter_context(running.connect())
+            connection.sendall(PREDICT_HEAD + b"content-length: %d\r\n\r\n" % most + b" " * (most - 1))
+        with running.connect() as half, running.connect() as late, running.connect() as other:
+            half.sendall(PREDICT_HEAD + b"content-length: %d\r\n\r\n" % most + b" " * (most // 2))
+            eventually(lambda: Wire(other).ask(request(_GOOD)).status == 200, "a small body", running.describe)
+            refused = Wire(late).ask(large)
+            assert (refused.status, json.loads(refused.body)["reason"]) == (503, "Overloaded")
+            assert Wire(other).ask(chunked(_GOOD)).status == 200
+    eventually(lambda: _status(running, large) == 200, "room for a large body", running.describe)
+
+
+def _status(predictor: PredictorProcess, whole: bytes) -> int:
+    with predictor.connect() as connection:
+        return Wire(connection).ask(whole).status
 
 
 def _send(predictor: PredictorProcess, random_: random.Random, count: int) -> None:

@@ -97,6 +97,16 @@ def test_a_client_that_would_rather_speak_http_2_is_answered(wire: Wire) -> None
     _is_predicted(wire.ask(chunked(ROW, *wish)))
 
 
+def test_what_is_announced_and_not_sent_takes_nothing_from_others(running: PredictorProcess, wire: Wire) -> None:
+    with contextlib.ExitStack() as open_:
+        for _ in range(20):
+            connection = open_.enter_context(running.connect())
+            connection.sendall(PREDICT_HEAD + b"content-length: %d\r\n\r\n" % MOST_BYTES)
+        large = ROW + b" " * (MOST_BYTES - len(ROW))
+        _is_predicted(wire.ask(request(large)))
+        _is_predicted(wire.ask(chunked(ROW)))
+
+
 def test_a_refused_request_lends_its_head_to_none_behind_it(wire: Wire) -> None:
     wire.send(request(b"{", b"x-request-id: first") + request(ROW, b"x-request-id: second"))
     _is_refused(wire.answer(), 400, "MalformedBody")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from modelloop_predictor.problems import OVERLOADED, TOO_LARGE, TOO_SLOW, ProblemError, retry_later
@@ -20,18 +20,19 @@ class BodyBudget:
         self._most = most_bytes
         self._taken = 0
 
-    def take(self, size: int) -> int | None:
-        """What was set aside for a body of `size` bytes, to be given back; None when there is not so much left."""
-        if size <= self.SMALL_BYTES:
-            return 0
-        if self._taken + size > self._most:
-            return None
-        self._taken += size
-        return size
+    def grow(self, taken: int, size: int) -> int:
+        """What is set aside for a body of which `size` bytes have come, of which `taken` were; raises 503 when full."""
+        if size <= max(taken, self.SMALL_BYTES):
+            return taken
+        wanted = -(-size // self.SMALL_BYTES) * self.SMALL_BYTES
+        if self._taken + wanted - taken > self._most:
+            raise retry_later(OVERLOADED, "the requests that are being received take all memory that they may")
+        self._taken += wanted - taken
+        return wanted
 
-    def give_back(self, size: int) -> None:
+    def give_back(self, taken: int) -> None:
         """A body is gone for which so much was set aside."""
-        self._taken -= size
+        self._taken -= taken
 
 
 class ClientGone(Exception):
@@ -43,40 +44,37 @@ async def read_body(
 ) -> bytes:
     """The whole body; raises 413 over `max_bytes`, 408 after `seconds`, ClientGone when the client leaves.
 
-    Raises 503 when the bodies that are being received take too much together. A `declared` length over a bound is
-    refused before a byte is read; a body of unknown length counts as the largest.
+    Raises 503 when the large bodies that are being received take too much together. A `declared` length over the bound
+    is refused before a byte is read.
     """
-    size = int(declared) if declared is not None and declared.isdigit() else max_bytes
-    if size > max_bytes:
+    if declared is not None and declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
-    taken = budget.take(size)
-    if taken is None:
-        raise retry_later(OVERLOADED, "the requests that are being received take all memory that they may")
-    try:
-        return await _received(receive, max_bytes=max_bytes, seconds=seconds)
-    finally:
-        budget.give_back(taken)
-
-
-async def _received(receive: Receive, *, max_bytes: int, seconds: float) -> bytes:
     parts: list[bytes] = []
+    size = taken = 0
     try:
         async with asyncio.timeout(seconds):
-            size, more = 0, True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                part = message.get("body", b"")
+            async for part in _parts(receive):
                 size += len(part)
                 if size > max_bytes:
                     raise _too_large(max_bytes)
+                taken = budget.grow(taken, size)
                 parts.append(part)
-                more = message.get("more_body", False)
     except TimeoutError:
         detail = f"the body did not arrive within {seconds:g} s"
         raise ProblemError(TOO_SLOW, detail, headers={"connection": "close"}) from None
+    finally:
+        budget.give_back(taken)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 def _too_large(max_bytes: int) -> ProblemError:

@@ -136,7 +136,7 @@ class HotCall(Exchange):
 class PredictCall(HotCall):
     """`POST /predict`."""
 
-    __slots__ = ("many",)
+    __slots__ = ("checked", "many")
 
     @staticmethod
     def takes(fields: Mapping[bytes, bytes]) -> int | None:
@@ -149,6 +149,7 @@ class PredictCall(HotCall):
 
     def read(self) -> None:
         """Take the body apart in one typed pass where that can be; raises ProblemError."""
+        self.checked: Float64s | None = None
         quick = self.version.fast.decode(self.body)
         if quick is None:
             self.rows()
@@ -161,10 +162,12 @@ class PredictCall(HotCall):
 
     def rows(self) -> Float64s:
         """The rows, each value looked at; raises ProblemError that names the field."""
+        if self.checked is not None:
+            return self.checked
         envelope = parse(self.body, self.connection.entity_key)
         self.request_id = envelope.request_id or self.request_id
         self.many, self.entity = envelope.many, envelope.entity
-        rows = self.version.rows.read(envelope)
+        rows = self.checked = self.version.rows.read(envelope)
         self.cells, self.count = None, len(rows)
         return rows
 

@@ -98,6 +98,15 @@ class PredictProtocol(GuardedProtocol):
         elif not call.settled:
             # An array, as it takes on small parts without being copied for each.
             self._arrived += body
+            self._reserve(call)
+
+    def _reserve(self, call: HotCall) -> None:
+        try:
+            call.reserved = self.serving.bodies.grow(call.reserved, len(self._arrived))
+        except ProblemError as full:
+            # Answered at once; what is still to come is read and thrown away.
+            self._arrived = bytearray()
+            call.fail(full)
 
     def on_message_complete(self) -> None:
         self._within_message = False
@@ -175,12 +184,7 @@ class PredictProtocol(GuardedProtocol):
         asker = identity(self.headers)
         live = not asker.forced and not self._takes_copies()
         head = Head(self.url.decode(), asker.request_id, asker.trace, json_length, live)
-        reserved = serving.bodies.take(int(fields[b"content-length"]))
-        if reserved is None:
-            return None
-        call = kind(self, serving.version, head)
-        call.reserved = reserved
-        return call
+        return kind(self, serving.version, head)
 
     def _answer_known(self, known: KnownHead, body: bytes) -> None:
         version = self.serving.version

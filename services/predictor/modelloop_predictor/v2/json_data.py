@@ -26,11 +26,12 @@ _SPARSE: dict[str, Any] = {
 }
 # JSON has no float32, and rounding first would refuse 0.1 where the maximum is 0.1.
 _ARRAYS = {**NUMBERS, "FP32": np.dtype(np.float64)}
-_RANGES = {
+RANGES = {
     datatype: (int(np.iinfo(kind).min), int(np.iinfo(kind).max))
     for datatype, kind in NUMBERS.items()
     if kind.kind in "iu"
 }
+"""Least and largest value of each datatype of whole numbers."""
 
 
 def from_json(name: str, datatype: str, shape: Sequence[int], data: msgspec.Raw) -> Tensor:
@@ -66,9 +67,9 @@ def _sparse(datatype: str, data: msgspec.Raw) -> Array | Texts | None:
     if datatype == TEXT:
         return values
     array = np.array(values, dtype=np.float64)
-    if datatype not in _RANGES:
+    if datatype not in RANGES:
         return array
-    low, high = _RANGES[datatype]
+    low, high = RANGES[datatype]
     # The upper bound by the first number beyond it: the largest INT64 itself is no float64.
     fits = (array == np.floor(array)) & (array >= float(low)) & (array < float(high + 1))
     return array if bool((fits | np.isnan(array)).all()) else None
@@ -116,6 +117,6 @@ def _element(name: str, datatype: str, place: str, value: Any) -> Any:
 
 
 def _check_range(name: str, datatype: str, place: str, value: Any) -> None:
-    low, high = _RANGES[datatype]
+    low, high = RANGES[datatype]
     if not low <= value <= high:
         raise refused(name, f"{value} is no {datatype}"[:80], place)

@@ -20,6 +20,7 @@ from modelloop_predictor.v2.contract import (
     flag,
     refuse_unknown,
 )
+from modelloop_predictor.v2.json_data import RANGES
 from modelloop_predictor.v2.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from modelloop_predictor.v2.tensors import NUMBERS, TEXT, Tensor, count_of, from_bytes, refused
 
@@ -139,5 +140,7 @@ def _from_contents(given: ModelInferRequest.InferInputTensor) -> Tensor:
         return Tensor(given.name, TEXT, shape, list(values))
     try:
         return Tensor(given.name, given.datatype, shape, np.array(values, dtype=NUMBERS[given.datatype]))
-    except OverflowError as error:
-        raise refused(given.name, str(error)) from None
+    except OverflowError:
+        low, high = RANGES[given.datatype]
+        value = next(value for value in values if not low <= value <= high)
+        raise refused(given.name, f"{value} is no {given.datatype}") from None
