@@ -15,7 +15,7 @@ from support.monitor_process import MonitorProcess
 from support.predictor_process import eventually
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     database = f"sqlite:///{tmp_path_factory.mktemp('dashboard') / 'monitor.db'}"
     quick = {"fold_seconds": 0.1, "join_seconds": 0.5, "evaluate_seconds": 0.5, "grace_seconds": 0}
@@ -32,9 +32,9 @@ def _is_judged(dashboard: Dashboard) -> bool:
     return drift.get("incident") is not None and any(report["metrics"] for report in quality.get("reports", ()))
 
 
-# Not for the whole session: while it is open, playwright has an event loop running in this thread, and no test of
+# Not for the session: while it is open, playwright has an event loop running in this thread, and no test of
 # anything else could start its own.
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
