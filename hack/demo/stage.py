@@ -6,7 +6,7 @@ import json
 
 from hack.demo import witness
 from hack.demo.cluster import ROOT, DemoFailed, Object
-from hack.demo.model import NAMESPACE, Model
+from hack.demo.model import NAME, NAMESPACE, Model
 from hack.demo.screen import Screen
 
 SYSTEM = "modelloop-system"
@@ -51,6 +51,9 @@ def clear(model: Model, screen: Screen) -> None:
             model.cluster.kubectl("delete", "mlmodels", "--all", "-n", NAMESPACE, "--timeout=120s")
         # What it was told in an earlier run is forgotten with it.
         model.cluster.kubectl("delete", "pod", witness.NAME, "-n", NAMESPACE, "--ignore-not-found", "--grace-period=1")
+        # Also those that are on their way out: with their last breath they write what they have logged.
+        leaving = ("--for=delete", "pods", "-l", f"modelloop.dev/model={NAME}", "-n", NAMESPACE, "--timeout=120s")
+        model.cluster.kubectl("wait", *leaving, check=False)
         screen.wait("its pods to leave", lambda: ", ".join(pod["metadata"]["name"] for pod in model.pods()), 120)
         store = model.store()
         for info in list(store.list("")):
