@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,8 +67,7 @@ def test_what_changed_is_noticed_and_one_person_is_told_once(told: dict[str, Any
     assert "AGEP" in told["noticed"]["features"]
     assert told["noticed"]["notifications"] == 1
     assert told["noticed"]["seconds"] < 180
-    # Of seventeen columns one may have a trend, which is no drift and which nobody is told of.
-    assert re.search(r"^ +(stable|trend): ", told["printed"], re.MULTILINE)
+    assert "         stable: " in told["printed"]
 
 
 def test_accuracy_is_known_with_its_interval_once_labels_arrive(told: dict[str, Any]) -> None:
