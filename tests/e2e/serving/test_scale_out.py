@@ -9,14 +9,15 @@ from e2e.install.machine import eventually
 from e2e.serving.scene import Scene
 from modelloop_core.wire.environment import PREDICT_PORT
 
-# 45m of CPU for each pod of the scene. The few callers need less than that, and ask often enough to notice a pod that
-# goes without draining. The crowd needs all four: many rows in a request cost the predictor more than the crowd.
+# 90m of CPU for each pod. The few callers need 40m to 60m together, and ask often enough to notice a pod that goes
+# without draining. The crowd needs all four: many rows in a request cost the predictor more than the crowd.
+REQUESTS = {"requests": {"cpu": "100m", "memory": "128Mi"}}
 SCALING = {"minReplicas": 1, "maxReplicas": 4, "targetCPUUtilization": 90, "scaleDownDelay": "10s"}
-CROWD = {"instances": [[0.5, 1.2]] * 6_000}
+CROWD = {"instances": [[0.5, 1.2]] * 9_000}
 
 
 def test_pods_follow_the_load_up_and_down_without_a_failed_request(scene: Scene) -> None:
-    scene.apply(autoscaling=SCALING)
+    scene.apply(autoscaling=SCALING, resources=REQUESTS)
     with scene.load(pause=0.05) as few:
         scene.wait_until_settled("1.0.0", pods=1)
         with scene.load(body=CROWD, pause=0.005) as crowd:
