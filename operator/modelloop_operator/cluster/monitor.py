@@ -47,11 +47,14 @@ class Monitor(Protocol):
 
 
 class HttpMonitor:
-    """The monitor at an address; `session` is closed by whoever made it."""
+    """The monitor at an address, asked for `seconds` at most; `session` is closed by whoever made it."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, token: str = "") -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, token: str = "", *, seconds: float = REQUEST_SECONDS
+    ) -> None:
         self._session = session
         self._url = url.rstrip("/")
+        self._seconds = seconds
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def put_settings(self, namespace: str, name: str, settings: ModelSettings) -> None:
@@ -75,14 +78,14 @@ class HttpMonitor:
         """The answer's content, None for 404 to a GET."""
         asked = f"{verb} {self._url}{path}"
         headers = {**self._headers, **({"Content-Type": "application/json"} if body else {})}
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=self._seconds)
         try:
             async with self._session.request(
                 verb, self._url + path, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as answer:
                 content = await _bounded(answer, asked)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            why = f"no answer within {REQUEST_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)
+            why = f"no answer within {self._seconds:g} s" if isinstance(error, TimeoutError) else str(error)
             raise MonitorAway(f"the monitor at {self._url} cannot be reached: {why}") from error
         return _judged(answer.status, content, asked, may_lack=verb == "GET")
 
