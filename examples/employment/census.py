@@ -15,11 +15,19 @@ DATA = Path(__file__).parent / "data/employment_ma.parquet"
 LABEL, YEAR, AGE = "employed", "year", "AGEP"
 LAUNCH_AGE = 30
 """The service is launched for people of this age and over."""
+_HELD_OUT_SHARE, _SEED = 0.2, 20150101
 
 
 def records() -> pd.DataFrame:
     """Everybody, 2015 to 2018."""
     return pd.read_parquet(DATA)
+
+
+def apart(people: pd.DataFrame, year: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One year's records in two: those to train on, and the fifth, drawn by chance, that no training sees."""
+    of_year = people[people[YEAR] == year]
+    held_out = of_year.sample(frac=_HELD_OUT_SHARE, random_state=_SEED)
+    return of_year.drop(held_out.index), held_out
 
 
 def launch_population(people: pd.DataFrame, year: int) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from hack.demo.cluster import DemoFailed
 from hack.demo.damage import publish_damaged
 from hack.demo.model import EXAMPLE, NAMESPACE, WINDOW_SECONDS, Model
 from hack.demo.monitor import Monitor
-from hack.demo.people import HOLDOUT_YEAR, LAUNCHED, OPENED, all_people, launch_people
+from hack.demo.people import LAUNCHED, OPENED, all_people, launch_people
 from hack.demo.screen import Screen
 from hack.demo.traffic import OpenInference, Predict, Traffic
 
@@ -62,7 +62,7 @@ class Story:
 
     def send_records(self) -> None:
         """From here on requests flow without a pause until the end."""
-        with self._screen.step(f"send records of {HOLDOUT_YEAR}, people of {LAUNCHED}, through the gateway"):
+        with self._screen.step(f"send records that no training saw, people of {LAUNCHED}, through the gateway"):
             self._screen.say(f"to {self._model.url}, without a pause until the end")
             self._screen.traffic = self.traffic
             self.traffic.start()
