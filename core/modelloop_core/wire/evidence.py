@@ -1,80 +1,153 @@
-"""`GET /v1/models/{namespace}/{name}/evidence?version=`: a version minute by minute, for a rollout to judge."""
+"""`GET /v1/models/{namespace}/{name}/evidence`: how a candidate does beside the live version, over the same minutes.
+
+The operator asks with the fields of EvidenceQuery and is answered RolloutEvidence. What the operator sees itself is not
+in it: restarts, crash loops and readiness it judges on its own, so that a candidate which dies before it can post is
+taken back although nobody counted anything, and whether the monitor answers or not.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from modelloop_core.wire.profiles import LATENCY_BOUNDS, TrafficDelta
+from modelloop_core.wire.reports import MODELS_PATH
+
+_Version = Annotated[str, Field(min_length=1, max_length=253)]
+_Increase = Annotated[float, Field(ge=1, le=100)]
 
 
-class MinuteCounts(BaseModel):
-    """Live requests of one minute as TrafficDelta has them, and the outputs' counts by fine bin."""
+def evidence_path(namespace: str, name: str) -> str:
+    """Where the evidence of a model's rollout is asked for."""
+    return f"{MODELS_PATH}/{namespace}/{name}/evidence"
 
+
+class EvidenceQuery(BaseModel):
+    """What is asked: `version`, the candidate, against the live one, since traffic first went to the candidate.
+
+    Evidence to fail adds up over the whole rollout, so `since` stays the same through all steps; `step_since` is when
+    the step began, in which the candidate needs `min_requests` to pass. A limit that is None is not judged, all others
+    share `false_rollback_rate`. Write it into an address with `parameters`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version: _Version
+    against: _Version
+    since: AwareDatetime
+    step_since: AwareDatetime | None = None
+    min_requests: int = Field(default=200, ge=1, le=10**9)
+    false_rollback_rate: float = Field(default=0.01, ge=1e-6, le=0.5)
+    max_error_rate: float | None = Field(default=None, gt=0, lt=1)
+    max_error_increase: _Increase | None = None
+    max_latency_p95_seconds: float | None = Field(default=None, gt=0, le=10)
+    max_latency_increase: _Increase | None = None
+    max_prediction_psi: float | None = Field(default=None, gt=0, le=10)
+
+    def parameters(self) -> dict[str, str]:
+        """The query string's parameters; of two queries that ask the same they are the same."""
+        return {name: str(value) for name, value in self.model_dump(mode="json", exclude_none=True).items()}
+
+
+class Verdict(StrEnum):
+    """What is known of a candidate; of several checks the first of these that one has, `Passed` when all have it."""
+
+    FAILED = "Failed"
+    ERROR = "Error"
+    INCONCLUSIVE = "Inconclusive"
+    PASSED = "Passed"
+
+
+class CheckName(StrEnum):
+    """What is judged: each has one limit in EvidenceQuery, but `RefusalIncrease` that of `ErrorIncrease`."""
+
+    ERROR_RATE = "ErrorRate"
+    ERROR_INCREASE = "ErrorIncrease"
+    REFUSAL_INCREASE = "RefusalIncrease"
+    LATENCY_P95 = "LatencyP95"
+    LATENCY_INCREASE = "LatencyIncrease"
+    PREDICTION_PSI = "PredictionPSI"
+
+
+class _Told(BaseModel):
     # Not "forbid": a reader of an older release goes on when a newer monitor says more.
     model_config = ConfigDict(frozen=True)
 
+
+class Share(_Told):
+    """`hits` of `of` requests; of the live version's slow ones a bucket's part may count, so hits need not be whole."""
+
+    hits: float
+    of: int
+
+    @property
+    def rate(self) -> float | None:
+        """The share, or None of nothing."""
+        return self.hits / self.of if self.of else None
+
+
+class Check(_Told):
+    """One check: its verdict, and the numbers behind it.
+
+    `limit` is what was asked for. `value` is what was seen, in the limit's units: a rate, a ratio, seconds, a PSI.
+    `at_least` is what is shown of it, whenever one looks (None: nothing yet), and the check fails when that is beyond
+    the limit. `at_most` is what cannot be excluded yet at these counts (95 %). `e_value` is the largest evidence so far
+    against "within the limit"; the check fails from `needed` on. Both are None where outputs are compared.
+    """
+
+    name: CheckName
+    verdict: Verdict
+    limit: float
+    value: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    candidate: Share | None = None
+    stable: Share | None = None
+    e_value: float | None = None
+    needed: float | None = None
+    message: str
+
+
+class VersionTraffic(_Told):
+    """Live requests of one version from `since` to `until`; forced and mirrored ones are not among them.
+
+    `errors` are faults of the predictor by reason and `timeouts` among them; `gone` callers left before the answer,
+    `refused` were asked for what the version does not take. Latencies are of those answered, fallbacks included.
+    `last_post` is the last minute of which its predictors told anything, traffic or not.
+    """
+
+    version: str
     requests: int = 0
     rows: int = 0
-    errors: dict[str, int] = Field(default_factory=dict)
+    errors: int = 0
+    timeouts: int = 0
+    gone: int = 0
     fallbacks: int = 0
-    invalid: int = 0
-    latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
-    latency_sum: float = 0.0
-    dropped_rows: int = 0
-    outputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-
-    @classmethod
-    def of(cls, traffic: TrafficDelta, outputs: dict[str, tuple[int, ...]]) -> MinuteCounts:
-        """What one post adds."""
-        return cls(**traffic.model_dump(), outputs=outputs)
-
-    def __add__(self, other: MinuteCounts) -> MinuteCounts:
-        """Both together; `latency` and the outputs of one version have the same bins."""
-        return MinuteCounts(
-            requests=self.requests + other.requests,
-            rows=self.rows + other.rows,
-            errors=_added(self.errors, other.errors),
-            fallbacks=self.fallbacks + other.fallbacks,
-            invalid=self.invalid + other.invalid,
-            latency=_summed(self.latency, other.latency),
-            latency_sum=self.latency_sum + other.latency_sum,
-            dropped_rows=self.dropped_rows + other.dropped_rows,
-            outputs={
-                name: _summed(self.outputs.get(name, ()), other.outputs.get(name, ()))
-                for name in {**self.outputs, **other.outputs}
-            },
-        )
+    refused: int = 0
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    latency_p99: float | None = None
+    last_post: AwareDatetime | None = None
 
 
-class Minute(BaseModel):
-    """The counts of the minute that begins `at`."""
+class RolloutEvidence(_Told):
+    """The verdict over all checks and why, over whole intervals from `since` to `until`.
 
-    model_config = ConfigDict(frozen=True)
-
-    at: AwareDatetime
-    counts: MinuteCounts
-
-
-class Evidence(BaseModel):
-    """Minutes with any traffic of one version, oldest first; a minute that is missing had none, or was not told of."""
-
-    model_config = ConfigDict(frozen=True)
+    `step_requests` counts the candidate's requests since the step began. `stable_failing` says that the live version
+    breaks a limit by itself while the candidate keeps it: that fails nobody, and a person should know.
+    """
 
     namespace: str
     name: str
-    version: str
+    verdict: Verdict
+    message: str
+    checks: tuple[Check, ...] = ()
     since: AwareDatetime
     until: AwareDatetime
-    minutes: tuple[Minute, ...] = ()
+    interval_seconds: int
+    candidate: VersionTraffic
+    stable: VersionTraffic
+    step_requests: int = 0
+    stable_failing: bool = False
     generated: AwareDatetime
-
-
-def _added(ours: dict[str, int], theirs: dict[str, int]) -> dict[str, int]:
-    return {key: ours.get(key, 0) + theirs.get(key, 0) for key in {**ours, **theirs}}
-
-
-def _summed(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
-    if len(ours) != len(theirs):
-        # One of them has nothing, or counts of other bins, which cannot be told together.
-        return max(ours, theirs, key=len)
-    return tuple(left + right for left, right in zip(ours, theirs, strict=True))

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.profiles import ProfilePost
 from modelloop_monitor.counts import Counted
 from modelloop_monitor.store import inbox, models, predictions, traffic, windows

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from modelloop_core.wire.evidence import Evidence, Minute
+from modelloop_core.wire.minutes import Minute, Minutes
 from modelloop_core.wire.reports import DriftReport, Incident, Level, RecentTraffic, Window
 from modelloop_core.wire.watching import (
     Cause,
@@ -80,10 +80,10 @@ def history(connection: Connection, model: Model, *, since: float, until: float,
     )
 
 
-def evidence(connection: Connection, model: Model, version: str, since: float, until: float, now: float) -> Evidence:
+def minutes(connection: Connection, model: Model, version: str, since: float, until: float, now: float) -> Minutes:
     """The minutes of one version between these times."""
     rows = traffic.between(connection, *model, since=since, until=until, version=version)
-    return Evidence(
+    return Minutes(
         namespace=model[0],
         name=model[1],
         version=version,

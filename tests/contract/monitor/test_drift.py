@@ -266,19 +266,19 @@ def test_a_restart_after_a_long_stop_does_not_take_its_own_silence_for_the_model
     assert mailbox.taken == []
 
 
-def test_evidence_has_each_minute_of_one_version(monitor: Running) -> None:
+def test_there_is_each_minute_of_one_version(monitor: Running) -> None:
     monitor.time[0] = NOON
     for number, (at, version) in enumerate(((NOON - 100, "1.0.0"), (NOON - 30, "1.0.0"), (NOON - 30, "1.1.0"))):
         monitor.post(counted_post(number, at, *quiet(50), version=version))
     monitor.fold()
-    minutes = monitor.get("evidence", version="1.0.0")["minutes"]
+    minutes = monitor.get("minutes", version="1.0.0")["minutes"]
     assert [(minute["at"], minute["counts"]["requests"]) for minute in minutes] == [
         ("2026-03-02T11:58:00Z", 50),
         ("2026-03-02T11:59:00Z", 50),
     ]
     assert sum(minutes[0]["counts"]["outputs"]["prediction"]) == 50
     assert minutes[0]["counts"]["errors"] == {"DeadlineExceeded": 1}
-    assert monitor.get("evidence", version="9.9.9")["minutes"] == []
+    assert monitor.get("minutes", version="9.9.9")["minutes"] == []
     recent = monitor.get("drift")["recent"]
     assert (recent["requests"], recent["errors"]) == (150, 3)
 

@@ -1,4 +1,4 @@
-"""`/v1/models` and what is reported of each: drift, history, evidence."""
+"""`/v1/models` and what is reported of each: drift, history, minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
-from modelloop_core.wire.evidence import Evidence
+from modelloop_core.wire.minutes import Minutes
 from modelloop_core.wire.reports import MODELS_PATH, DriftReport
 from modelloop_core.wire.watching import DriftHistory, ModelList
 from modelloop_monitor import reporting
@@ -71,21 +71,21 @@ def add_reports(router: APIRouter, monitor: Monitor) -> None:
 
         return of_model(request, namespace, name, read)
 
-    @router.get(MODEL_PATH + "/evidence", summary="One version minute by minute", responses=PROBLEMS)
-    def get_evidence(
+    @router.get(MODEL_PATH + "/minutes", summary="One version minute by minute", responses=PROBLEMS)
+    def get_minutes(
         request: Request,
         namespace: ModelName,
         name: ModelName,
         version: Annotated[str, Query(min_length=1, max_length=253)],
         since: Moment = None,
         until: Moment = None,
-    ) -> Evidence:
+    ) -> Minutes:
         """Requests, errors, latencies and output counts of whole minutes between two times (an hour by default)."""
         now = monitor.now()
         end = until.timestamp() if until else now
         start = since.timestamp() if since else end - _HOUR
 
-        def read(connection: Connection) -> Evidence:
-            return reporting.evidence(connection, (namespace, name), version, start, end, now)
+        def read(connection: Connection) -> Minutes:
+            return reporting.minutes(connection, (namespace, name), version, start, end, now)
 
         return of_model(request, namespace, name, read)

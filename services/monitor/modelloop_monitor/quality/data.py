@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from modelloop_core.drift.bins import LevelBins
 from modelloop_core.drift.quality_intervals import wilson
 from modelloop_core.drift.reference import ColumnReference
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.reports import DataQuality, Interval, Window
 from modelloop_monitor.counts import Counted, CountedColumn
 from modelloop_monitor.quality.times import moment

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, tuple_
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_monitor.store.schema import TRAFFIC
 from modelloop_monitor.store.upsert import upsert
 

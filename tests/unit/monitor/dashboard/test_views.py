@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.profiles import LATENCY_BOUNDS
 from modelloop_core.wire.reports import Level
 from modelloop_monitor.dashboard.charts import Chart, Series

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, exists, func, select, tuple_
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_monitor.store.models import Model
 from modelloop_monitor.store.schema import INCIDENTS, MODELS, REPORTS, TRAFFIC
 from modelloop_monitor.store.traffic import unpack

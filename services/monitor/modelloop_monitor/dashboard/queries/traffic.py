@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_monitor.store import traffic
 from modelloop_monitor.store.models import Model
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.reports import Level
 from modelloop_monitor.dashboard.queries.listing import PAGE, Listed, Listing
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from modelloop_core.wire.evidence import MinuteCounts
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_monitor.dashboard.charts import Chart, Series
 from modelloop_monitor.dashboard.percentiles import percentile
 from modelloop_monitor.dashboard.queries.traffic import Traffic

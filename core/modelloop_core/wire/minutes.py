@@ -1,0 +1,80 @@
+"""`GET /v1/models/{namespace}/{name}/minutes?version=`: what was counted of a version, minute by minute."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from modelloop_core.wire.profiles import LATENCY_BOUNDS, TrafficDelta
+
+
+class MinuteCounts(BaseModel):
+    """Live requests of one minute as TrafficDelta has them, and the outputs' counts by fine bin."""
+
+    # Not "forbid": a reader of an older release goes on when a newer monitor says more.
+    model_config = ConfigDict(frozen=True)
+
+    requests: int = 0
+    rows: int = 0
+    errors: dict[str, int] = Field(default_factory=dict)
+    fallbacks: int = 0
+    invalid: int = 0
+    latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
+    latency_sum: float = 0.0
+    dropped_rows: int = 0
+    outputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, traffic: TrafficDelta, outputs: dict[str, tuple[int, ...]]) -> MinuteCounts:
+        """What one post adds."""
+        return cls(**traffic.model_dump(), outputs=outputs)
+
+    def __add__(self, other: MinuteCounts) -> MinuteCounts:
+        """Both together; `latency` and the outputs of one version have the same bins."""
+        return MinuteCounts(
+            requests=self.requests + other.requests,
+            rows=self.rows + other.rows,
+            errors=_added(self.errors, other.errors),
+            fallbacks=self.fallbacks + other.fallbacks,
+            invalid=self.invalid + other.invalid,
+            latency=_summed(self.latency, other.latency),
+            latency_sum=self.latency_sum + other.latency_sum,
+            dropped_rows=self.dropped_rows + other.dropped_rows,
+            outputs={
+                name: _summed(self.outputs.get(name, ()), other.outputs.get(name, ()))
+                for name in {**self.outputs, **other.outputs}
+            },
+        )
+
+
+class Minute(BaseModel):
+    """The counts of the minute that begins `at`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: AwareDatetime
+    counts: MinuteCounts
+
+
+class Minutes(BaseModel):
+    """Minutes with any traffic of one version, oldest first; a minute that is missing had none, or was not told of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    namespace: str
+    name: str
+    version: str
+    since: AwareDatetime
+    until: AwareDatetime
+    minutes: tuple[Minute, ...] = ()
+    generated: AwareDatetime
+
+
+def _added(ours: dict[str, int], theirs: dict[str, int]) -> dict[str, int]:
+    return {key: ours.get(key, 0) + theirs.get(key, 0) for key in {**ours, **theirs}}
+
+
+def _summed(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
+    if len(ours) != len(theirs):
+        # One of them has nothing, or counts of other bins, which cannot be told together.
+        return max(ours, theirs, key=len)
+    return tuple(left + right for left, right in zip(ours, theirs, strict=True))
