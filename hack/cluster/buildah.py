@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import packages
 from .binaries import ENVOY_WHEEL, envoy
+from .lock import alone
 from .profiles import ROOT, cache_folder
 from .shell import run, say
 
@@ -79,15 +80,31 @@ def project_archive(name: str) -> Path:
     """One of the project's images, built anew only when something it is made of changed."""
     base = base_image()
     target = archives() / f"{name}-{_inputs(base)}.tar"
-    if target.exists():
-        return target
+    if not target.exists():
+        with alone("images"):
+            _build_project(name, base, target)
+    return target
+
+
+def _build_project(name: str, base: str, target: Path) -> None:
     say(f"  building localhost/modelloop/{name}:dev")
     reference = f"localhost/modelloop/{name}:dev"
-    _build(ROOT, reference, ["--target", name, "--build-arg", f"BASE={base}", *_pip_options()])
+    for stage in (f"{name}-dependencies", name):
+        tag = f"localhost/modelloop/{stage}:dev"
+        _build(ROOT, tag, ["--target", stage, "--build-arg", f"BASE={base}", *_pip_options()])
     for old in archives().glob(f"{name}-*.tar"):
         old.unlink()
     _export(reference, target)
-    return target
+    _drop_replaced()
+
+
+def _drop_replaced() -> None:
+    """Remove images without a name, which an hour of changes makes gigabytes of.
+
+    The stages with dependencies have names, as they take minutes to make again.
+    """
+    _buildah("rm", "--all")
+    _buildah("rmi", "--prune", "--force")
 
 
 def _inputs(base: str) -> str:

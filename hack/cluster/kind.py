@@ -37,7 +37,7 @@ class Kind:
         """Leave it running with gateway, metrics and object store; it ends with its first owner."""
         if missing := [program for program in PROGRAMS if not shutil.which(program)]:
             raise ClusterError(f"Docker answers, but kind needs {', '.join(missing)} on the PATH: install, try again")
-        with alone(self.home):
+        with alone(self.home.name):
             self.home.state.mkdir(parents=True, exist_ok=True)
             owner.claim(self.home, asked)
             self._start()
@@ -48,7 +48,7 @@ class Kind:
 
     def down(self, only_of: Owner | None = None) -> None:
         """Delete the cluster and its files."""
-        with alone(self.home):
+        with alone(self.home.name):
             if only_of is None or owner.read(self.home) == Claim(only_of):
                 self._down()
 

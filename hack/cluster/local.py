@@ -35,7 +35,7 @@ def client(profile: Profile) -> Kubectl:
 
 def up(profile: Profile, asked: Owner | None = None) -> None:
     """Leave the profile running and complete, whatever state it was in; it ends with its first owner."""
-    with alone(profile):
+    with alone(profile.name):
         _up(profile, asked)
 
 
@@ -68,7 +68,7 @@ def ingress_controller(profile: Profile) -> str:
         raise ClusterError(
             f"an Ingress controller needs pods, and profile {profile.name} runs none: bring up node first"
         )
-    with alone(profile):
+    with alone(profile.name):
         binaries.ensure([binaries.CONTOUR])
         images.import_all(profile, images.ingress_archives())
         ingress.install(client(profile), profile.address, ingress.LOCAL_IMAGES)
@@ -77,7 +77,7 @@ def ingress_controller(profile: Profile) -> str:
 
 def down(profile: Profile, only_of: Owner | None = None) -> None:
     """Stop everything, remove every trace, and raise ClusterError naming whatever is still there."""
-    with alone(profile):
+    with alone(profile.name):
         if only_of is None or owner.read(profile) == Claim(only_of):
             _down(profile)
 

@@ -182,7 +182,7 @@ class Story:
 
     def _not_stable(self) -> str:
         report = self._monitor.drift()
-        self._judged = f"{report.verdict}: {report.message}"
+        self._judged = f"{report.version} is {report.verdict}: {report.message}"
         return "" if report.version == SECOND and report.verdict is Level.STABLE else self._judged
 
     def _not_drifted(self) -> str:
