@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from modelloop_core.feature_schema import CategoricalFeature, Feature
 MOST_LEVELS = 1000
 MOST_UNSEEN = 50
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating]
 Counts = npt.NDArray[np.int64]
 
 
@@ -23,7 +24,7 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One column of both tables, float64 with NaN for null; with `levels` they are codes, those beyond are others.
+    """One column of both tables, float32 or float64, null NaN; with `levels` they are codes, those beyond are others.
 
     `unseen` are texts that the reference does not have, the most frequent first.
     """
@@ -81,32 +82,53 @@ def _dtype(arrow: Any) -> str:
 def _numbers(name: str, column: Any) -> Values:
     import pyarrow as pa
 
+    wanted = pa.float32() if _dtype(column.type) == "float32" else pa.float64()
     try:
         # Not safe: a whole number beyond 2^53 becomes its neighbour, as everywhere where numbers are counted.
-        numbers = column.cast(pa.float64(), safe=False)
+        numbers = column.cast(wanted, safe=False)
     except pa.ArrowException as error:
         raise Unfit(f"declared as numbers, but of type {column.type}: {' '.join(str(error).split())}") from error
-    values: Values = np.asarray(numbers.to_numpy(), dtype=np.float64)
+    values: Values = numbers.to_numpy()
     return values
 
 
 def _levels(name: str, reference: Any, current: Any, declared: tuple[str, ...] | None) -> Pair:
     theirs, ours = _texts(reference), _texts(current)
-    seen = _frequencies(theirs)
+    seen = theirs.counts
     levels = declared or tuple(sorted(sorted(seen, key=lambda text: -seen[text])[:MOST_LEVELS]))
-    unseen = {text: count for text, count in _frequencies(ours).items() if text not in seen and text not in levels}
+    unseen = {text: count for text, count in ours.counts.items() if text not in seen and text not in levels}
     return Pair(
         name,
         "float64",
-        _codes(theirs, levels),
-        _codes(ours, levels),
+        theirs.codes(levels),
+        ours.codes(levels),
         levels,
         np.array([seen.get(level, 0) for level in levels], dtype=np.int64),
         tuple(sorted(unseen, key=lambda text: (-unseen[text], text))[:MOST_UNSEEN]),
     )
 
 
-def _texts(column: Any) -> Any:
+@dataclass(frozen=True, eq=False)
+class _Texts:
+    """A column of texts, each kept once: row i holds `texts[places[i]]`, or null where the place is beyond them."""
+
+    texts: list[str]
+    places: npt.NDArray[np.int32]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many rows hold each text."""
+        counted = np.bincount(self.places, minlength=len(self.texts))
+        return dict(zip(self.texts, counted.tolist(), strict=False))
+
+    def codes(self, levels: tuple[str, ...]) -> Values:
+        """The place of each row's text among the levels; one beyond the last for others, NaN for null."""
+        codes = {level: float(place) for place, level in enumerate(levels)}
+        others = float(len(levels))
+        return np.array([*(codes.get(text, others) for text in self.texts), np.nan])[self.places]
+
+
+def _texts(column: Any) -> _Texts:
     import pyarrow as pa
     from pyarrow import compute, types
 
@@ -115,21 +137,6 @@ def _texts(column: Any) -> Any:
         column = column.cast(value_type)
     if types.is_floating(value_type):
         column = compute.if_else(compute.is_nan(column), pa.scalar(None, value_type), column)
-    return column.cast(pa.string())
-
-
-def _frequencies(texts: Any) -> dict[str, int]:
-    counted = texts.value_counts()
-    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
-    return {text: count for text, count in pairs if text is not None}
-
-
-def _codes(texts: Any, levels: tuple[str, ...]) -> Values:
-    """The place of each text among the levels; one beyond the last for others, NaN for null."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    places = compute.index_in(texts, value_set=pa.array(levels, pa.string()))
-    codes: Values = compute.fill_null(places, len(levels)).to_numpy().astype(np.float64)
-    codes[texts.is_null().to_numpy()] = np.nan
-    return codes
+    encoded = column.cast(pa.string()).dictionary_encode().unify_dictionaries().combine_chunks()
+    texts = encoded.dictionary.to_pylist()
+    return _Texts(texts, encoded.indices.fill_null(len(texts)).to_numpy())

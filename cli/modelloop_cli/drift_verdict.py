@@ -5,8 +5,8 @@ from __future__ import annotations
 from modelloop_cli.column_pairs import Pair
 from modelloop_cli.table_pairs import Pairs
 from modelloop_core.drift.bins import level_bins
+from modelloop_core.drift.counter import count_columns
 from modelloop_core.drift.exact import with_samples
-from modelloop_core.drift.profile import count_column
 from modelloop_core.drift.reference import ColumnReference, column_reference, numeric_reference
 from modelloop_core.drift.statistics import compare_all
 from modelloop_core.drift.verdicts import Column, Verdict, judge_columns
@@ -16,10 +16,7 @@ from modelloop_core.wire.settings import DriftSettings
 def judge_pairs(pairs: Pairs, *, exact: bool) -> Verdict:
     """The verdict by the default settings; with `exact`, KS and Wasserstein are those of the raw values."""
     references = {pair.name: _reference(pair) for pair in pairs.columns}
-    current = {
-        pair.name: count_column(references[pair.name].bins, references[pair.name].dtype, pair.current)
-        for pair in pairs.columns
-    }
+    current = count_columns(references, {pair.name: pair.current for pair in pairs.columns})
     found = compare_all(references, current)
     if exact:
         numeric = [pair for pair in pairs.columns if pair.levels is None]

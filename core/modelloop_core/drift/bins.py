@@ -27,7 +27,7 @@ OTHER = "other"
 
 Float64s = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
-_Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.floating]
 
 
 class _Value(BaseModel):
@@ -99,15 +99,10 @@ def bins_of_sorted(values: npt.NDArray[np.floating]) -> NumericBins:
     """`numeric_bins` of finite values [n] in ascending order."""
     if not len(values):
         return NumericBins(edges=(), coarse=(0,))
-    # Where a value follows that is another; np.unique would sort again, which is most of the work.
-    starts = np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1))
-    distinct, counts = values[starts], np.diff(starts, append=len(values))
-    if len(distinct) <= FEW_VALUES:
-        return _value_bins(distinct)
-    fine, coarse = _quantiles(values, FINE_BINS), _quantiles(values, COARSE_BINS)
-    shares = counts / len(values)
-    fine = np.union1d(fine, _around(distinct[shares >= FINE_ATOM]))
-    coarse = np.union1d(coarse, _around(distinct[shares >= COARSE_ATOM]))
+    if len(few := _distinct(values, FEW_VALUES + 1)) <= FEW_VALUES:
+        return _value_bins(few)
+    fine = np.union1d(_quantiles(values, FINE_BINS), _around(_atoms(values, FINE_ATOM)))
+    coarse = np.union1d(_quantiles(values, COARSE_BINS), _around(_atoms(values, COARSE_ATOM)))
     return NumericBins(edges=_floats(np.union1d(fine, coarse)), coarse=_parts(np.union1d(fine, coarse), coarse))
 
 
@@ -134,7 +129,7 @@ def to_coarse(counts: npt.NDArray[np.generic], coarse: Sequence[int]) -> Float64
     return totals
 
 
-def _value_bins(distinct: _Floats) -> NumericBins:
+def _value_bins(distinct: Floats) -> NumericBins:
     edges = _around(distinct)
     places = np.searchsorted(edges, distinct, side="left")
     coarse = np.full(len(edges) + 1, len(distinct))
@@ -142,18 +137,36 @@ def _value_bins(distinct: _Floats) -> NumericBins:
     return NumericBins(edges=_floats(edges), coarse=tuple(int(part) for part in coarse))
 
 
-def _quantiles(values: _Floats, parts: int) -> _Floats:
+def _distinct(values: Floats, most: int) -> Floats:
+    """The first `most` distinct ones of sorted values, each found by a search: to compare all is most of the work."""
+    starts: list[int] = []
+    place = 0
+    while place < len(values) and len(starts) < most:
+        starts.append(place)
+        place = int(np.searchsorted(values, values[place], side="right"))
+    return values[starts]
+
+
+def _atoms(values: Floats, share: float) -> Floats:
+    """Those of sorted values that this share of them or more are."""
+    # So many equal ones in a row hold one of these places.
+    candidates = np.unique(values[:: max(1, int(share * len(values)))])
+    counts = np.searchsorted(values, candidates, side="right") - np.searchsorted(values, candidates, side="left")
+    return candidates[counts / len(values) >= share]
+
+
+def _quantiles(values: Floats, parts: int) -> Floats:
     """Inner edges that cut sorted values into equal parts, by the inverse of their distribution function."""
     ranks = np.ceil(np.arange(1, parts) * (len(values) / parts)).astype(np.int64) - 1
     return np.unique(values[np.maximum(ranks, 0)])
 
 
-def _around(atoms: _Floats) -> _Floats:
+def _around(atoms: Floats) -> Floats:
     """The edges that leave each atom alone in its bin."""
     return np.union1d(np.nextafter(atoms, atoms.dtype.type(-np.inf)), atoms)
 
 
-def _parts(edges: _Floats, coarse: _Floats) -> tuple[int, ...]:
+def _parts(edges: Floats, coarse: Floats) -> tuple[int, ...]:
     """The coarse bin of each fine one: how many coarse edges lie below its upper end."""
     inside = np.searchsorted(coarse, edges, side="left")
     return (*(int(part) for part in inside), len(coarse))

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from modelloop_core.drift.bins import Float64s, LevelBins, NumericBins
+from modelloop_core.drift.bins import Floats, LevelBins, NumericBins
 from modelloop_core.drift.profile import ColumnProfile, bounded
 
 
 class Block(Protocol):
     """Columns that are counted together."""
 
-    def count(self, columns: Float64s) -> None:
+    def count(self, columns: Floats) -> None:
         """Count values [columns, rows], null NaN."""
 
     def take(self) -> Iterator[ColumnProfile]:
@@ -40,7 +40,7 @@ class NumericBlock:
         self._sums = np.zeros(self._ends[-1])
         self._bounds = np.zeros(self._ends[-1] + 1, dtype=np.int64)
 
-    def count(self, columns: Float64s) -> None:
+    def count(self, columns: Floats) -> None:
         """Count values [columns, rows], null NaN."""
         values: Any = columns.astype(self._dtype, order="C")
         values.sort(axis=1)
@@ -91,7 +91,7 @@ class LevelBlock:
         self._starts = np.concatenate(([0], self._ends[:-1]))[:, None].astype(np.float64)
         self._counts = np.zeros(self._ends[-1], dtype=np.int64)
 
-    def count(self, columns: Float64s) -> None:
+    def count(self, columns: Floats) -> None:
         """Count codes [columns, rows], null NaN."""
         # What is no level, and NaN, compares as false.
         known = (columns >= 0) & (columns < self._others)

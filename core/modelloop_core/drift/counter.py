@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from modelloop_core.drift.bins import Float64s, LevelBins, NumericBins
+from modelloop_core.drift.bins import Float64s, Floats, LevelBins, NumericBins
 from modelloop_core.drift.block_counts import Block, LevelBlock, NumericBlock
 from modelloop_core.drift.profile import ColumnProfile, Profile
 from modelloop_core.drift.reference import ColumnReference, Reference, output_names, output_values
@@ -48,6 +48,15 @@ class ProfileCounter:
         return self._features.nbytes + self._outputs.nbytes
 
 
+def count_columns(columns: Mapping[str, ColumnReference], values: Mapping[str, Floats]) -> dict[str, ColumnProfile]:
+    """Count whole columns [n], all of one length and by the names of `columns`; in blocks, as that is twice as fast."""
+    table = _Table(columns)
+    held = [values[name] for name in columns]
+    for start in range(0, len(held[0]) if held else 0, BLOCK_ROWS):
+        table.count_columns([column[start : start + BLOCK_ROWS] for column in held])
+    return table.take()
+
+
 class _Table:
     """Columns that are counted together, in groups that numpy takes whole."""
 
@@ -58,6 +67,10 @@ class _Table:
     def count(self, rows: Float64s) -> None:
         for places, group in self._groups:
             group.count(rows.T[places])
+
+    def count_columns(self, columns: Sequence[Floats]) -> None:
+        for places, group in self._groups:
+            group.count(np.stack([columns[place] for place in places]))
 
     def take(self) -> dict[str, ColumnProfile]:
         taken = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from modelloop_core.drift.bins import Float64s
+from modelloop_core.drift.bins import Float64s, Floats
 from modelloop_core.drift.profile import cast
 from modelloop_core.drift.reference import ColumnReference
 from modelloop_core.drift.shapes import shape_of
@@ -16,7 +16,7 @@ from modelloop_core.drift.significance import ks_pvalues
 from modelloop_core.drift.statistics import Statistics
 
 
-def with_samples(found: Statistics, column: ColumnReference, reference: Float64s, current: Float64s) -> Statistics:
+def with_samples(found: Statistics, column: ColumnReference, reference: Floats, current: Floats) -> Statistics:
     """The statistics of a numeric column with KS and Wasserstein from its raw values [m] and [n], nulls NaN."""
     theirs, ours = (cast(side[~np.isnan(side)], column.dtype).astype(np.float64) for side in (reference, current))
     if not len(theirs) or not len(ours):

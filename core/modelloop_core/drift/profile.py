@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from modelloop_core.drift.bins import Bins, Float64s, Int64s, LevelBins
+from modelloop_core.drift.bins import Bins, Float64s, Floats, Int64s, LevelBins
 
 
 class EdgesDiffer(ValueError):
@@ -66,7 +66,7 @@ class Profile:
         return Profile(_added(self.features, other.features), _added(self.outputs, other.outputs))
 
 
-def count_column(bins: Bins, dtype: str, values: Float64s) -> ColumnProfile:
+def count_column(bins: Bins, dtype: str, values: Floats) -> ColumnProfile:
     """Count values [n], NaN for null, cast to `dtype` first; levels are codes, those outside the bins `other`."""
     if isinstance(bins, LevelBins):
         return _count_codes(len(bins.levels), values)
@@ -74,12 +74,12 @@ def count_column(bins: Bins, dtype: str, values: Float64s) -> ColumnProfile:
     return count_sorted(np.array(bins.edges, dtype=ordered.dtype), ordered)
 
 
-def cast(values: Float64s, dtype: str) -> npt.NDArray[np.floating]:
+def cast(values: Floats, dtype: str) -> Floats:
     """Values in the precision in which they are served: in float32, 0.1 may lie on the other side of an edge."""
-    return values.astype(np.float32) if dtype == "float32" else values
+    return values.astype(np.float32 if dtype == "float32" else np.float64, copy=False)
 
 
-def count_sorted(edges: npt.NDArray[np.floating], ordered: npt.NDArray[Any]) -> ColumnProfile:
+def count_sorted(edges: Floats, ordered: npt.NDArray[Any]) -> ColumnProfile:
     """Count values [n] in ascending order, NaN last, of the edges' dtype; edges are searched among the values."""
     first = int(np.searchsorted(ordered, -np.inf, side="right"))
     last = int(np.searchsorted(ordered, np.inf, side="left"))
@@ -101,7 +101,7 @@ def bounded(sums: Float64s) -> Float64s:
     return np.nan_to_num(sums, copy=False, nan=0.0)
 
 
-def _segment_sums(values: npt.NDArray[np.floating], starts: Int64s, counts: Int64s) -> Float64s:
+def _segment_sums(values: Floats, starts: Int64s, counts: Int64s) -> Float64s:
     """Sums of consecutive runs. Not differences of a running sum: one huge value would wipe out all others'."""
     filled = counts > 0
     sums = np.zeros(len(counts))
@@ -111,7 +111,7 @@ def _segment_sums(values: npt.NDArray[np.floating], starts: Int64s, counts: Int6
     return bounded(sums)
 
 
-def _count_codes(levels: int, codes: Float64s) -> ColumnProfile:
+def _count_codes(levels: int, codes: Floats) -> ColumnProfile:
     known = codes[~np.isnan(codes)].astype(np.int64)
     known[(known < 0) | (known > levels)] = levels
     counts = np.bincount(known, minlength=levels + 1)

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from modelloop_core.drift.bins import Bins, Float64s, bins_of_sorted, level_bins, numeric_bins, probability_bins
+from modelloop_core.drift.bins import Bins, Float64s, Floats, bins_of_sorted, level_bins, numeric_bins, probability_bins
 from modelloop_core.drift.profile import ColumnProfile, Profile, cast, count_column, count_sorted
 from modelloop_core.feature_schema import (
     BinaryOutput,
@@ -121,7 +121,7 @@ def build_reference(
     return Reference(rows=len(rows), output=signature.output, features=features, outputs=outputs)
 
 
-def numeric_reference(dtype: str, values: Float64s, design_effect: float = 1.0) -> ColumnReference:
+def numeric_reference(dtype: str, values: Floats, design_effect: float = 1.0) -> ColumnReference:
     """A numeric column's reference from its values [n], NaN for null, in bins of their own; sorts them once."""
     ordered = np.sort(cast(values, dtype))
     first, last = np.searchsorted(ordered, -np.inf, side="right"), np.searchsorted(ordered, np.inf, side="left")
@@ -131,7 +131,7 @@ def numeric_reference(dtype: str, values: Float64s, design_effect: float = 1.0) 
     return _reference(bins, dtype, counted, _sd(finite), design_effect)
 
 
-def column_reference(bins: Bins, dtype: str, values: Float64s, design_effect: float = 1.0) -> ColumnReference:
+def column_reference(bins: Bins, dtype: str, values: Floats, design_effect: float = 1.0) -> ColumnReference:
     """One column's reference from its values [n], NaN for null, in given bins; levels as codes."""
     counted = count_column(bins, dtype, values)
     finite = cast(values, dtype)[np.isfinite(values)]
