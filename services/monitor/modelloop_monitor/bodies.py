@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
+from typing import NamedTuple
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -12,17 +13,36 @@ from starlette.requests import ClientDisconnect
 from modelloop_monitor.problems import MALFORMED, TOO_LARGE, TOO_SLOW, WRONG_TYPE, ProblemError
 
 _GZIP = 16 + zlib.MAX_WBITS
+_EITHER = 32 + zlib.MAX_WBITS
 # A backslash that is escaped itself begins no escape: "\\u0000" in JSON is six plain characters.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-async def read_body(request: Request, *, max_bytes: int, seconds: float) -> bytes:
-    """The whole body, unpacked; raises 413 over `max_bytes` on either side of the unpacking, 408 after `seconds`."""
+class Body(NamedTuple):
+    """A body as it is read, and as it came: packed by gzip, or None."""
+
+    plain: bytes
+    packed: bytes | None
+
+    def to_keep(self) -> bytes:
+        """Small, for `kept` to read: as it came, since to pack it anew takes longer than to read it."""
+        if self.packed is not None and len(self.packed) < len(self.plain):
+            return self.packed
+        return zlib.compress(self.plain, 1)
+
+
+def kept(small: bytes) -> bytes:
+    """The plain bytes of what `Body.to_keep` gave."""
+    return zlib.decompress(small, _EITHER)
+
+
+async def read_body(request: Request, *, max_bytes: int, seconds: float) -> Body:
+    """The whole body; raises 413 over `max_bytes` on either side of the unpacking, 408 after `seconds`."""
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise ProblemError(WRONG_TYPE, f"bodies may be packed by gzip, not by {encoding!r}")
     body = await _receive(request, max_bytes, seconds)
-    return unpack(body, max_bytes) if encoding == "gzip" else body
+    return Body(unpack(body, max_bytes), body) if encoding == "gzip" else Body(body, None)
 
 
 def has_nul(body: bytes) -> bool:

@@ -7,7 +7,6 @@ nothing.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 
 from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.profiles import ProfilePost
+from modelloop_monitor.bodies import kept
 from modelloop_monitor.counts import Counted
 from modelloop_monitor.store import inbox, models, predictions, traffic, windows
 from modelloop_monitor.store.engine import Store
@@ -105,7 +105,7 @@ def _write(connection: Connection, folded: Folded, now: float) -> None:
 
 
 def _parsed(id_: int, at: float, received: float, body: bytes) -> Waiting:
-    return Waiting(id_, at, received, ProfilePost.model_validate_json(zlib.decompress(body)))
+    return Waiting(id_, at, received, ProfilePost.model_validate_json(kept(body)))
 
 
 def _logged(post: ProfilePost) -> list[dict[str, Any]]:

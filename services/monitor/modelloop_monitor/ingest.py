@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from modelloop_core.wire.profiles import ProfilePost
-from modelloop_monitor.bodies import has_nul
+from modelloop_monitor.bodies import Body, has_nul
 from modelloop_monitor.checking import Clock, References, check_names, check_shape
 from modelloop_monitor.logs import event
 from modelloop_monitor.metrics import Metrics
@@ -54,12 +53,12 @@ class _Item:
     applied: Future[bool] = field(default_factory=Future)
 
 
-def check(body: bytes, references: References, clock: Clock, now: float) -> Checked:
+def check(body: Body, references: References, clock: Clock, now: float) -> Checked:
     """Read a post; raises ProblemError for one that cannot be counted, StoreError."""
-    if has_nul(body):
+    if has_nul(body.plain):
         raise ProblemError(INVALID, "the body has a NUL character, which no database keeps")
     try:
-        post = ProfilePost.model_validate_json(body)
+        post = ProfilePost.model_validate_json(body.plain)
     except ValidationError as error:
         raise invalid(error) from error
     check_names(post)
@@ -74,7 +73,7 @@ def check(body: bytes, references: References, clock: Clock, now: float) -> Chec
         at=at,
         clock_ahead=ahead,
         received=now,
-        body=zlib.compress(body, 1),
+        body=body.to_keep(),
     )
 
 

@@ -99,5 +99,5 @@ class Pages:
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form of this site; raises ProblemError."""
     check_same_site(request)
-    body = await read_body(request, max_bytes=_MOST_FORM_BYTES, seconds=_FORM_SECONDS)
+    body, _ = await read_body(request, max_bytes=_MOST_FORM_BYTES, seconds=_FORM_SECONDS)
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))

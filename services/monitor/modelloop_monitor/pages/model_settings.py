@@ -89,7 +89,7 @@ def add_model_settings(router: APIRouter, monitor: Monitor) -> None:
 
 async def _read(request: Request, monitor: Monitor, namespace: str, kind: type[Body]) -> Body:
     monitor.access.caller(request.headers).require(namespace, write=True)
-    body = await read_body(request, max_bytes=_MOST_BYTES, seconds=monitor.settings.read_seconds)
+    body, _ = await read_body(request, max_bytes=_MOST_BYTES, seconds=monitor.settings.read_seconds)
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

@@ -75,7 +75,8 @@ def add_outcomes(router: APIRouter, monitor: Monitor) -> None:
 async def _read(request: Request, monitor: Monitor) -> tuple[Caller, bytes]:
     # Before the body: nobody without a token has the monitor read megabytes.
     caller = monitor.access.caller(request.headers)
-    return caller, await read_body(request, max_bytes=MOST_BODY_BYTES, seconds=monitor.settings.read_seconds)
+    body, _ = await read_body(request, max_bytes=MOST_BODY_BYTES, seconds=monitor.settings.read_seconds)
+    return caller, body
 
 
 async def _take(monitor: Monitor, ledger: Ledger, posted: Posted, caller: Caller) -> Response:

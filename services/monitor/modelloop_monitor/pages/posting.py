@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from modelloop_core.wire.predictions import Problem
 from modelloop_core.wire.profiles import MOST_BODY_BYTES, PROFILES_PATH, REFERENCES_PATH, ProfilePost, ProfileReceipt
 from modelloop_monitor.answers import PROBLEMS, json_answer, problem_of
-from modelloop_monitor.bodies import read_body
+from modelloop_monitor.bodies import Body, read_body
 from modelloop_monitor.ingest import check
 from modelloop_monitor.monitor import Monitor
 from modelloop_monitor.openapi import body_of
@@ -40,7 +40,7 @@ def add_posting(router: APIRouter, monitor: Monitor) -> None:
         started = time.perf_counter()
         try:
             body = await _body(request, monitor)
-            if len(body) > _LARGE_BYTES:
+            if len(body.plain) > _LARGE_BYTES:
                 async with large:
                     applied = await _apply(request, body, monitor)
             else:
@@ -58,11 +58,11 @@ def add_posting(router: APIRouter, monitor: Monitor) -> None:
         monitor.access.caller(request.headers)
         async with large:
             body = await _body(request, monitor)
-            await run_in_threadpool(monitor.references.put, digest, body, monitor.now())
+            await run_in_threadpool(monitor.references.put, digest, body.plain, monitor.now())
         return Response(status_code=204)
 
 
-async def _apply(request: Request, body: bytes, monitor: Monitor) -> bool:
+async def _apply(request: Request, body: Body, monitor: Monitor) -> bool:
     caller = monitor.access.caller(request.headers)
     checked = await run_in_threadpool(check, body, monitor.references, monitor.clock, monitor.now())
     caller.require(checked.namespace, write=True)
@@ -71,7 +71,7 @@ async def _apply(request: Request, body: bytes, monitor: Monitor) -> bool:
     return await asyncio.wrap_future(monitor.ingest.submit(checked))
 
 
-async def _body(request: Request, monitor: Monitor) -> bytes:
+async def _body(request: Request, monitor: Monitor) -> Body:
     # Before the body: nobody without a token has the monitor read megabytes.
     monitor.access.caller(request.headers)
     return await read_body(request, max_bytes=MOST_BODY_BYTES, seconds=monitor.settings.read_seconds)
