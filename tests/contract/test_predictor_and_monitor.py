@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from modelloop_core.capture import Capture
+from modelloop_core.wire.evidence import CheckName, EvidenceQuery, RolloutEvidence, Verdict, evidence_path
+from modelloop_core.wire.predictions import FORCED_HEADER
 from support.monitor_process import MonitorProcess
 from support.predictor_process import PredictorProcess, eventually
 from support.published import people_reference, publish_people
@@ -47,3 +52,52 @@ def test_no_text_of_a_caller_has_a_post_refused(tmp_path: Path) -> None:
             assert predictor.exit_code() == 0
             assert not predictor.named("monitor-refused"), predictor.describe()
             assert not predictor.named("counts-lost")
+
+
+def test_a_candidate_that_refuses_what_the_live_version_takes_is_found_out(tmp_path: Path) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        publish_people(tmp_path / "registry", tmp_path, number=number, reference=people_reference())
+    since = datetime.now(UTC)
+    database = f"sqlite:///{tmp_path / 'monitor.db'}"
+    with MonitorProcess(database, traffic_seconds=5, settle_seconds=1, fold_seconds=0.2) as monitor:
+        monitor.until_ready()
+        with _serving(tmp_path, monitor, "1.0.0") as live, _serving(tmp_path, monitor, "1.1.0") as candidate:
+            live.until_ready()
+            candidate.until_ready()
+            old = {"features": {**PERSON, "age": "old"}}
+            _ask(live, {"features": PERSON}, 200, 200)
+            _ask(candidate, old, 60, 422)
+            _ask(candidate, old, 40, 422, {FORCED_HEADER: "1.1.0"})
+            eventually(lambda: _evidence(monitor, since).candidate.requests == 60, "all requests", monitor.describe)
+            found = _evidence(monitor, since)
+
+    failed = [check.name for check in found.checks if check.verdict is Verdict.FAILED]
+    assert failed == [CheckName.REFUSAL_INCREASE], found.message
+    assert (found.candidate.requests, found.candidate.refused, found.stable.requests) == (60, 60, 200)
+
+
+def _serving(folder: Path, monitor: MonitorProcess, number: str) -> PredictorProcess:
+    given = {
+        "model_version": number,
+        "model_namespace": "shop",
+        "model_name": "people",
+        "monitor_url": monitor.url,
+        "monitor_post_seconds": 0.2,
+        "pod_name": f"people-{number}",
+        "prestop_seconds": 0,
+    }
+    return PredictorProcess(folder, given)
+
+
+def _ask(
+    predictor: PredictorProcess, body: Any, times: int, status: int, headers: Mapping[str, str] | None = None
+) -> None:
+    with httpx.Client(base_url=predictor.url, headers=headers, timeout=20) as client:
+        assert {client.post("/predict", json=body).status_code for _ in range(times)} == {status}
+
+
+def _evidence(monitor: MonitorProcess, since: datetime) -> RolloutEvidence:
+    limits = {"max_error_rate": 0.01, "max_error_increase": 1.25, "max_prediction_psi": 0.2}
+    query = EvidenceQuery.model_validate({"version": "1.1.0", "against": "1.0.0", "since": since, **limits})
+    answer = httpx.get(monitor.url + evidence_path("shop", "people"), params=query.parameters(), timeout=10)
+    return RolloutEvidence.model_validate_json(answer.content)

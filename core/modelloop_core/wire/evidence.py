@@ -8,9 +8,9 @@ taken back although nobody counted anything, and whether the monitor answers or 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from modelloop_core.wire.reports import MODELS_PATH
 
@@ -44,6 +44,14 @@ class EvidenceQuery(BaseModel):
     max_latency_p95_seconds: float | None = Field(default=None, gt=0, le=10)
     max_latency_increase: _Increase | None = None
     max_prediction_psi: float | None = Field(default=None, gt=0, le=10)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.version == self.against:
+            raise ValueError(f"version {self.version} cannot be judged against itself")
+        if self.step_since is not None and self.step_since < self.since:
+            raise ValueError("step_since is before since: a step begins with its rollout, or later")
+        return self
 
     def parameters(self) -> dict[str, str]:
         """The query string's parameters; of two queries that ask the same they are the same."""
@@ -93,7 +101,7 @@ class Check(_Told):
     `limit` is what was asked for. `value` is what was seen, in the limit's units: a rate, a ratio, seconds, a PSI.
     `at_least` is what is shown of it, whenever one looks (None: nothing yet), and the check fails when that is beyond
     the limit. `at_most` is what cannot be excluded yet at these counts (95 %). `e_value` is the largest evidence so far
-    against "within the limit"; the check fails from `needed` on. Both are None where outputs are compared.
+    against "within the limit"; the check fails from `needed` on, for good (`failed_at`). Both are None of outputs.
     """
 
     name: CheckName
@@ -106,6 +114,7 @@ class Check(_Told):
     stable: Share | None = None
     e_value: float | None = None
     needed: float | None = None
+    failed_at: AwareDatetime | None = None
     message: str
 
 
@@ -135,7 +144,7 @@ class RolloutEvidence(_Told):
     """The verdict over all checks and why, over whole intervals from `since` to `until`.
 
     `step_requests` counts the candidate's requests since the step began. `stable_failing` says that the live version
-    breaks a limit by itself while the candidate keeps it: that fails nobody, and a person should know.
+    is shown to break a limit itself: that fails nobody, and a person should know.
     """
 
     namespace: str

@@ -6,6 +6,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from modelloop_core.wire.profiles import LATENCY_BOUNDS, TrafficDelta
 
+CLIENT_GONE, DEADLINE_EXCEEDED = "ClientGone", "DeadlineExceeded"
+"""Reasons of errors: the caller left before the answer, and the model took longer than its timeout."""
+
 
 class MinuteCounts(BaseModel):
     """Live requests of one minute as TrafficDelta has them, and the outputs' counts by fine bin."""

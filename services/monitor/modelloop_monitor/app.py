@@ -14,6 +14,7 @@ from modelloop_monitor.pages.posting import add_posting
 from modelloop_monitor.pages.probes import add_probes
 from modelloop_monitor.pages.quality import add_quality
 from modelloop_monitor.pages.reports import add_reports
+from modelloop_monitor.pages.rollouts import add_rollouts
 
 _ABOUT = "Keeps what predictors count, judges it window by window, and tells what has changed."
 
@@ -24,6 +25,7 @@ def create_app(monitor: Monitor) -> FastAPI:
     router = APIRouter()
     add_posting(router, monitor)
     add_reports(router, monitor)
+    add_rollouts(router, monitor)
     add_model_settings(router, monitor)
     add_outcomes(router, monitor)
     add_quality(router, monitor)

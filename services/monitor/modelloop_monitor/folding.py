@@ -23,7 +23,6 @@ from modelloop_monitor.store.traffic import MinuteKey
 from modelloop_monitor.store.windows import WindowKey
 
 _MOST_POSTS = 200
-_MINUTE = 60
 
 Model = tuple[str, str]
 
@@ -56,8 +55,9 @@ class Folded:
 class Folder:
     """Empties the inbox; several processes may try, one does."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, traffic_seconds: int) -> None:
         self._store = store
+        self._traffic_seconds = traffic_seconds
 
     def fold(self, now: float) -> int:
         """Fold all posts that wait; returns how many these were. Raises StoreError, with nothing half-done."""
@@ -73,7 +73,7 @@ class Folder:
             widths = models.window_seconds(connection, {item.model for item in waiting})
         if not waiting:
             return 0
-        folded = fold_posts(waiting, widths)
+        folded = fold_posts(waiting, widths, self._traffic_seconds)
         with self._store.writing() as connection:
             # First: another process may have been faster.
             inbox.remove(connection, [item.id for item in waiting])
@@ -81,8 +81,8 @@ class Folder:
         return len(waiting)
 
 
-def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int]) -> Folded:
-    """Add posts up by window and minute; `widths` are the windows' lengths by model."""
+def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int], traffic_seconds: int) -> Folded:
+    """Add posts up by window and interval of traffic; `widths` are the windows' lengths by model."""
     folded = Folded()
     for item in waiting:
         post, width = item.post, widths[item.model]
@@ -92,7 +92,7 @@ def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int]) -> Folde
             window = WindowKey(*own, post.reference, width, _floor(item.at, width))
             _add(folded.windows, window, Counted.of(post))
         outputs = {name: delta.counts for name, delta in post.outputs.items()}
-        _add(folded.minutes, MinuteKey(*own, _floor(item.at, _MINUTE)), MinuteCounts.of(post.traffic, outputs))
+        _add(folded.minutes, MinuteKey(*own, _floor(item.at, traffic_seconds)), MinuteCounts.of(post.traffic, outputs))
         folded.predictions += _logged(post)
     return folded
 

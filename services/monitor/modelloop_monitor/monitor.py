@@ -64,7 +64,7 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         metrics=metrics,
         references=references,
         ingest=Ingest(store, metrics, max_queue=settings.max_queue),
-        folder=Folder(store),
+        folder=Folder(store, settings.traffic_seconds),
         taker=Taker(store, references),
         joiner=Joiner(store),
         quality=QualityJudge(store, references, grace_seconds=settings.grace_seconds),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "MODELLOOP_MONITOR_"
@@ -23,6 +23,7 @@ class MonitorSettings(BaseSettings):
     `database` is `sqlite:///PATH` (one process, on a volume) or `postgresql://…` (several). What is kept is bounded by
     age, `*_days` each. A post that ends up to `clock_tolerance_seconds` from now is taken for one of now; one older
     than `late_seconds` is refused. A window is judged `grace_seconds` after its end, and again when late counts come.
+    Traffic is kept in intervals of `traffic_seconds`, which rollouts judge once they are over for `settle_seconds`.
     With a `token` every call needs it (or one derived from it for a single namespace); where a proxy signs people in,
     `user_header` names them, `groups_header` their groups and `namespaces_header` what they may read; `grants` gives
     namespaces (`*` for all) to `user:NAME` and `group:NAME`, as JSON. Without token and header the dashboard can be
@@ -50,6 +51,8 @@ class MonitorSettings(BaseSettings):
     evaluate_seconds: float = Field(default=15.0, gt=0)
     prune_seconds: float = Field(default=3_600.0, gt=0)
     grace_seconds: float = Field(default=60.0, ge=0)
+    settle_seconds: float = Field(default=15.0, ge=0)
+    traffic_seconds: int = Field(default=60, ge=5, le=60)
     late_seconds: float = Field(default=DAY, gt=0)
     clock_tolerance_seconds: float = Field(default=600.0, ge=0)
     stale_windows: float = Field(default=2.0, gt=0)
@@ -58,6 +61,13 @@ class MonitorSettings(BaseSettings):
     report_days: float = Field(default=400.0, gt=0)
     prediction_days: float = Field(default=30.0, gt=0)
     source_days: float = Field(default=7.0, gt=0)
+
+    @field_validator("traffic_seconds")
+    @classmethod
+    def _part_of_a_minute(cls, seconds: int) -> int:
+        if 60 % seconds:
+            raise ValueError(f"minutes do not begin with every interval of {seconds} s: 5, 6, 10, 12, 15, 20, 30 or 60")
+        return seconds
 
 
 def read_settings() -> MonitorSettings:

@@ -113,7 +113,7 @@ def test_a_bad_setting_is_named_and_ends_it_for_good(tmp_path: Path) -> None:
 def _rows(database: str) -> int:
     store = Store(database)
     store.open()
-    Folder(store).fold(time.time())
+    Folder(store, 60).fold(time.time())
     with store.reading() as connection:
         total = connection.execute(select(func.sum(WINDOWS.c.rows))).scalar_one()
     store.close()

@@ -1,4 +1,4 @@
-"""Requests, latencies and output counts of each version by minute."""
+"""Requests, latencies and output counts of each version by minute, or by what shorter time was set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelloop_monitor.store.upsert import upsert
 
 
 class MinuteKey(NamedTuple):
-    """One minute of one version; `minute` is when it begins."""
+    """One minute of one version, or one shorter interval; `minute` is when it begins."""
 
     namespace: str
     name: str

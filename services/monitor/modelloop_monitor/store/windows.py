@@ -44,6 +44,12 @@ def counted_in(connection: Connection, key: WindowKey) -> Counted | None:
     return None if found is None else Counted.unpack(found)
 
 
+def last_reference(connection: Connection, model: tuple[str, str], version: str) -> str | None:
+    """The digest of the reference in whose bins a version counted last, if it ever did."""
+    query = select(WINDOWS.c.reference).where(tuple_(*KEY[:3]) == tuple_(*map(literal, (*model, version))))
+    return connection.execute(query.order_by(WINDOWS.c.since.desc()).limit(1)).scalar()
+
+
 def add(connection: Connection, counted: Mapping[WindowKey, Counted], now: float) -> None:
     """Add to what the windows hold; they are to be judged again."""
     if not counted:

@@ -1,0 +1,1 @@
+"""What a rollout is told: a candidate beside the live version, over the same intervals."""
