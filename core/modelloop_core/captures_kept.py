@@ -7,10 +7,11 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from modelloop_core.captures import ENTITY, ROOT, Captured, captured_at
+from modelloop_core.captures import ENTITY, ROOT, Captured, Kind, captured_at
 from modelloop_core.storage.port import AlreadyExists, NotFound, ObjectInfo, ObjectStore, StoreError
 
 _ERASED = ".erased-"
@@ -51,6 +52,19 @@ def prune(store: ObjectStore, before: datetime, *, dry_run: bool = False) -> Pru
     return Pruned(files, size, kept)
 
 
+def prune_some(store: ObjectStore, before: datetime, most: int) -> int:
+    """Remove up to `most` of the files whose rows were all predicted before then, whole days first; says how many.
+
+    Nothing younger is listed, so that it costs what there is to remove. Two at once do no harm. Raises StoreError, with
+    some of them gone.
+    """
+    old = (info.key for info, place in _until_day(store, before) if place.until <= before)
+    keys = list(islice(old, most))
+    for key in keys:
+        store.delete(key)
+    return len(keys)
+
+
 def erase(store: ObjectStore, entity: str) -> Erased:
     """Remove every row about `entity`; raises StoreError, and UnreadableCapture before it has changed that file.
 
@@ -72,8 +86,16 @@ def erase(store: ObjectStore, entity: str) -> Erased:
     return Erased(rows, files, looked_at)
 
 
-def _captured(store: ObjectStore) -> Iterator[tuple[ObjectInfo, Captured]]:
-    for info in store.list(ROOT):
+def _until_day(store: ObjectStore, before: datetime) -> Iterator[tuple[ObjectInfo, Captured]]:
+    last = f"dt={before.astimezone(UTC):%Y-%m-%d}"
+    for kind in Kind:
+        for day in store.folders(f"{ROOT}{kind}/"):
+            if day <= last:
+                yield from _captured(store, f"{ROOT}{kind}/{day}/")
+
+
+def _captured(store: ObjectStore, prefix: str = ROOT) -> Iterator[tuple[ObjectInfo, Captured]]:
+    for info in store.list(prefix):
         place = captured_at(info.key)
         if place is not None:
             yield info, place

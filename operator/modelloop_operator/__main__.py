@@ -17,19 +17,17 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from pydantic import ValidationError
 
-from modelloop_core.api.spec import Registry as RegistryRef
-from modelloop_core.registry import Registry
-from modelloop_core.storage.open import open_store
 from modelloop_operator import handlers, health, logs
 from modelloop_operator.cluster import discovery
 from modelloop_operator.cluster.alert_secrets import ReadSecrets
 from modelloop_operator.cluster.apply import Applier
 from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.captures import Captures
 from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.connection import api_client, served_kinds
-from modelloop_operator.cluster.credentials import Credentials, Keys
+from modelloop_operator.cluster.credentials import Credentials
 from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.cluster.kubernetes_api import KubernetesApi
 from modelloop_operator.cluster.lanes import Lanes
@@ -38,6 +36,7 @@ from modelloop_operator.cluster.monitor import HttpMonitor, Monitor
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Cluster, ClusterError
+from modelloop_operator.cluster.registries import open_registry
 from modelloop_operator.cluster.reports import Reports
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
@@ -54,20 +53,6 @@ log = logging.getLogger("modelloop_operator")
 _RETRY_SECONDS = 2.0
 EXIT_RESTART = 3
 """Exit code of a process that ends so that a fresh one starts: leadership lost, or the cluster's APIs changed."""
-
-
-def open_registry(ref: RegistryRef, keys: Keys) -> Registry:
-    """A registry as an MLModel names it; clients are shared below, so this is cheap."""
-    store = open_store(
-        ref.uri,
-        endpoint=ref.endpoint,
-        region=ref.region,
-        ca_file=keys.ca_file,
-        access_key=keys.access_key,
-        secret_key=keys.secret_key,
-        session_token=keys.session_token,
-    )
-    return Registry(store)
 
 
 class Operator:
@@ -95,6 +80,15 @@ class Operator:
             clock=time.monotonic,
             poll_seconds=settings.registry_poll_seconds,
         )
+        self.captures = Captures(
+            credentials,
+            open_registry,
+            Lanes(time.monotonic),
+            on_change=self.queue.add,
+            on_removed=self.metrics.captures_removed.inc,
+            clock=time.monotonic,
+            now=_now,
+        )
         self.reports = Reports(
             monitor,
             ReadSecrets(credentials),
@@ -113,7 +107,15 @@ class Operator:
             cache=self.cache,
             catalogs=self.catalogs,
             reports=self.reports,
-            observer=Observer(self.cache, self.catalogs, prober, self.reports, lambda: offered, settings.cluster_name),
+            observer=Observer(
+                self.cache,
+                self.catalogs,
+                prober,
+                self.reports,
+                self.captures,
+                lambda: offered,
+                settings.cluster_name,
+            ),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
             chronicle=Chronicle(self.cluster, self.catalogs, now=_now),
@@ -138,6 +140,7 @@ class Operator:
             tasks.create_task(election.hold())
             tasks.create_task(self.catalogs.poll())
             tasks.create_task(self.reports.poll())
+            tasks.create_task(self.captures.prune())
             for _ in range(self.settings.workers):
                 tasks.create_task(self.loop.work())
 

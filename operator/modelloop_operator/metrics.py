@@ -41,6 +41,11 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.captures_removed = Counter(
+            "modelloop_operator_captures_removed_total",
+            "Files of logged predictions that were removed after their retention.",
+            registry=registry,
+        )
         self._drift = Gauge(
             "modelloop_operator_models_by_drift",
             "MLModels by drift; unknown where nobody judged it yet.",

@@ -146,6 +146,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self.catalogs.release(key)
         self.reports.release(key)
+        self.observer.captures.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
         self._refusals.pop(key, None)

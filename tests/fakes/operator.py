@@ -23,6 +23,7 @@ from modelloop_operator.cluster import discovery
 from modelloop_operator.cluster.alert_secrets import ReadSecrets
 from modelloop_operator.cluster.apply import Applier
 from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.captures import Captures
 from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
@@ -76,6 +77,15 @@ class Life:
             clock=self.clock,
             poll_seconds=POLL_SECONDS,
         )
+        self.captures = Captures(
+            credentials,
+            lambda ref, keys: self.open(ref, keys),
+            Lanes(self.clock, lambda endpoint: self.threads_of(endpoint)),
+            on_change=self.queue.add,
+            on_removed=self.metrics.captures_removed.inc,
+            clock=self.clock,
+            now=self._now,
+        )
         self.reports = Reports(
             self.monitor,
             ReadSecrets(credentials),
@@ -104,6 +114,7 @@ class Life:
                     repair,
                     self.catalogs.poll(),
                     self.reports.poll(),
+                    self.captures.prune(),
                     *(self.loop.work() for _ in range(WORKERS)),
                 ):
                     tasks.create_task(work)
@@ -121,7 +132,7 @@ class Life:
             cache=self.cache,
             catalogs=self.catalogs,
             reports=self.reports,
-            observer=Observer(self.cache, self.catalogs, prober, self.reports, lambda: offered, "test"),
+            observer=Observer(self.cache, self.catalogs, prober, self.reports, self.captures, lambda: offered, "test"),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
             chronicle=Chronicle(self.cluster, self.catalogs, now=self._now),

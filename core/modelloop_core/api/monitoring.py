@@ -53,8 +53,8 @@ class CaptureSpec(APIObject):
     )
     retention: Duration = Field(
         default="30d",
-        description="How long the monitor keeps logged predictions, so that labels find them; what lies in the "
-        "registry leaves by `modelloop prune`.",
+        description="How long logged predictions and features are kept, by the monitor (so that labels find them) and "
+        "in the registry. MLModels that share a registry share what is logged there: the shortest of them holds.",
         json_schema_extra=rules(("self.matches('[1-9]')", "retention must be longer than zero")),
     )
     maxRowsPerSecond: int = Field(

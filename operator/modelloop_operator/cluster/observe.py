@@ -12,6 +12,7 @@ from modelloop_core.api.requests import PersonRequest, request_id
 from modelloop_core.history import Identity
 from modelloop_core.versions import Version
 from modelloop_operator.cluster.cache import Cache, Key
+from modelloop_operator.cluster.captures import Captures
 from modelloop_operator.cluster.catalogs import PENDING, Catalogs, Source
 from modelloop_operator.cluster.facts import (
     AutoscalerFacts,
@@ -25,9 +26,11 @@ from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
 from modelloop_operator.cluster.reports import Reports, Watch
 from modelloop_operator.decide.observation import (
+    NO_MONITOR,
     Capabilities,
     Catalog,
     CatalogUnknown,
+    NoReport,
     Observation,
     Pods,
     Request,
@@ -48,6 +51,7 @@ class Observer:
     catalogs: Catalogs
     prober: Prober
     reports: Reports
+    captures: Captures
     capabilities: Callable[[], Capabilities]
     cluster_name: str
 
@@ -84,7 +88,7 @@ class Observer:
             scaling_problems=_scaling_problems(mine),
             foreign=_foreign(self.cache.children(key), model.metadata.uid),
             watch=watch.found,
-            watch_problem=watch.problem,
+            watch_problem=watch.problem or self._captures(key, model, watch),
         )
 
     def identity(self, model: MLModel) -> Identity:
@@ -98,6 +102,13 @@ class Observer:
             return self.reports.idle
         known = catalog.releases.get(Version.parse(live.version)) if isinstance(catalog, Catalog) else None
         return self.reports.of(key, model, known.task if known else model.spec.task)
+
+    def _captures(self, key: Key, model: MLModel, watch: Watch) -> NoReport | None:
+        """Why captures outlive their retention, where any are written."""
+        if model.spec.monitoring is None and watch.found == NO_MONITOR:
+            self.captures.release(key)
+            return None
+        return self.captures.of(key, model)
 
     async def _pods(self, model: MLModel, mine: list[Child]) -> dict[Version, Pods]:
         found: dict[Version, Pods] = {}

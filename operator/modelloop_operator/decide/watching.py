@@ -111,13 +111,15 @@ def degraded(seen: Observation, before: Condition | None) -> Verdict | None:
 
 
 def monitoring_available(seen: Observation, before: Condition | None) -> Verdict | None:
-    """Whether what spec.monitoring asks for can be had here; absent where it asks for nothing."""
-    if seen.model.spec.monitoring is None:
+    """Whether what spec.monitoring asks for, or by default has, can be had here; absent where it asks for nothing."""
+    problem = seen.watch_problem
+    if seen.model.spec.monitoring is None and problem is None:
         return None
     if seen.watch == NO_MONITOR:
-        return "False", NO_MONITOR.reason, f"spec.monitoring needs the monitor; {NO_MONITOR.message}"
-    if seen.watch_problem is not None:
-        return "False", seen.watch_problem.reason, seen.watch_problem.message
+        more = "" if problem is None else f". {problem.message}"
+        return "False", NO_MONITOR.reason, f"spec.monitoring needs the monitor; {NO_MONITOR.message}{more}"
+    if problem is not None:
+        return "False", problem.reason, problem.message
     if isinstance(seen.watch, NoReport) and seen.watch.reason in (AWAY, NOT_YET_READ.reason):
         return as_before(before) or ("Unknown", seen.watch.reason, seen.watch.message)
     if isinstance(seen.watch, NoReport) and seen.watch.reason == REFUSED:

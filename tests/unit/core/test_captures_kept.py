@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from modelloop_core.captures import Captured, Kind
-from modelloop_core.captures_kept import Erased, Pruned, UnreadableCapture, erase, prune
+from modelloop_core.captures_kept import Erased, Pruned, UnreadableCapture, erase, prune, prune_some
 from support.memory_store import MemoryStore
 
 HOUR = datetime(2026, 11, 27, 19, tzinfo=UTC)
@@ -54,6 +54,35 @@ def test_pruning_touches_captures_alone_and_says_what_stays() -> None:
     assert (done.files, done.kept) == (1, 1)
     assert prune(store, HOUR) == Pruned(0, 0, 1)
     assert len(list(store.list(""))) == 4
+
+
+@pytest.mark.parametrize(
+    ("before", "gone"),
+    [
+        pytest.param(HOUR + timedelta(hours=1), 1, id="its last moment is old enough"),
+        pytest.param(HOUR + timedelta(minutes=59), 0, id="a row of it may be younger"),
+        pytest.param(HOUR + timedelta(days=40), 1, id="a day of another month"),
+        pytest.param((HOUR + timedelta(hours=1)).astimezone(timezone(timedelta(hours=14))), 1, id="told in a zone"),
+    ],
+)
+def test_bounded_pruning_removes_what_unbounded_pruning_does(before: datetime, gone: int) -> None:
+    store = MemoryStore()
+    put(store, ["a"])
+    assert prune(store, before, dry_run=True).files == gone
+    assert prune_some(store, before, 10) == gone
+    assert len(store.objects) == 1 - gone
+
+
+def test_bounded_pruning_stops_at_its_bound_and_looks_at_nothing_that_is_younger() -> None:
+    listed: list[str] = []
+    store = MemoryStore(lambda verb, key: listed.append(key) if verb == "list" else None)
+    for days in range(5):
+        put(store, ["a"], HOUR - timedelta(days=days))
+    assert prune_some(store, HOUR - timedelta(days=2), 1) == 1
+    assert prune_some(store, HOUR - timedelta(days=2), 10) == 1
+    assert prune_some(store, HOUR - timedelta(days=2), 10) == 0
+    assert len(store.objects) == 3
+    assert not any("dt=2026-11-26" in key or "dt=2026-11-27" in key for key in listed)
 
 
 def test_all_rows_of_one_entity_go_and_no_others() -> None:

@@ -26,6 +26,7 @@ from modelloop_operator.decide.watching import fallback_use, level_of, news
 WAIT = Wait("UpToDate", "1.0.0 serves", POLICY.idle)
 AWAY = NoReport("MonitorUnreachable", "the monitor at http://m cannot be reached: refused")
 REFUSED = NoReport("MonitorRefused", "PUT http://m/v1/models/shop/churn/settings answered 422: no")
+KEPT = NoReport("CapturesKept", "what is older stays in s3://models/churn: AccessDenied")
 FALLBACK = {"serving": {"fallback": {"constant": 0.5}}}
 WATCHED: dict[str, Any] = {"monitoring": {"window": "1h"}}
 
@@ -184,6 +185,8 @@ AVAILABLE = [
         ("False", "SecretNotFound"),
         id="a part of it cannot be had",
     ),
+    pytest.param(None, Report(Level.STABLE), KEPT, ("False", "CapturesKept"), id="a default cannot be had"),
+    pytest.param(WATCHED, NO_MONITOR, KEPT, ("False", "NoMonitor"), id="neither of two can be had"),
     pytest.param(WATCHED, REFUSED, None, ("False", "MonitorRefused"), id="the monitor refuses the settings"),
     pytest.param(WATCHED, AWAY, None, ("Unknown", "MonitorUnreachable"), id="it is away and nothing was said before"),
     pytest.param(WATCHED, NoReport("NoReportYet", "…"), None, ("True", "Watched"), id="watched, no window yet"),
@@ -195,6 +198,13 @@ def test_monitoring_available(
     spec: dict[str, Any] | None, watch: Report | NoReport, problem: NoReport | None, expected: tuple[str, str] | None
 ) -> None:
     assert told(after(watch, spec=spec, problem=problem), "MonitoringAvailable") == expected
+
+
+def test_where_two_cannot_be_had_both_are_said() -> None:
+    condition = after(NO_MONITOR, spec=WATCHED, problem=KEPT).condition("MonitoringAvailable")
+    assert condition is not None
+    assert NO_MONITOR.message in condition.message
+    assert KEPT.message in condition.message
 
 
 NEWS = [
