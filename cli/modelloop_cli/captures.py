@@ -1,4 +1,4 @@
-"""`modelloop prune` and `erase`: end what a registry keeps of predictions, by age or by whom they are about."""
+"""`modelloop prune`: ends what a registry keeps of predictions, by age."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 
 from modelloop_cli.options import CAFileOption, EndpointOption, OutputOption, RegionOption, RegistryOption
 from modelloop_cli.output import Output, print_json, print_lines
-from modelloop_core.captures_kept import erase as erase_rows
 from modelloop_core.captures_kept import prune as prune_files
 from modelloop_core.storage.open import open_store
 
@@ -44,22 +43,3 @@ def prune(
         return
     verb = "would remove" if dry_run else "removed"
     print_lines(f"{verb} {done.files} file(s), {done.bytes / 2**20:.1f} MiB; {done.kept} stay")
-
-
-def erase(
-    registry: RegistryOption,
-    entity: Annotated[str, typer.Option(help="Whom the predictions are about, as requests named it.")],
-    endpoint: EndpointOption = None,
-    region: RegionOption = None,
-    ca_file: CAFileOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Remove every logged prediction and feature about one entity."""
-    if not entity:
-        raise typer.BadParameter("an entity has a name", param_hint="--entity")
-    store = open_store(registry, endpoint=endpoint, region=region, ca_file=str(ca_file) if ca_file else None)
-    done = erase_rows(store, entity)
-    if output is Output.JSON:
-        print_json(asdict(done))
-    else:
-        print_lines(f"erased {done.rows} row(s) from {done.files} of {done.looked_at} file(s)")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from modelloop_cli.errors import REFUSED
 from modelloop_cli.label_files import check_labels, labels, opened
-from modelloop_cli.monitor_client import MonitorClient
+from modelloop_cli.monitor_client import MonitorCAOption, MonitorClient, NamespaceOption, TokenOption, monitor_url
 from modelloop_cli.options import OutputOption
 from modelloop_cli.output import Output, print_json, print_lines
 from modelloop_core.wire.feedback import FEEDBACK_PATH, MOST_ITEMS, Receipt
@@ -18,23 +17,15 @@ from modelloop_core.wire.feedback import FEEDBACK_PATH, MOST_ITEMS, Receipt
 _MOST_SHOWN = 10
 
 
-def _url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise typer.BadParameter(f"{text!r} is no address of a monitor: it begins with http:// or https://")
-    return text.rstrip("/")
-
-
 def feedback(
     file: Annotated[str, typer.Argument(help="Parquet, CSV or JSON lines (.jsonl), here or as s3://bucket/key.")],
-    monitor: Annotated[str, typer.Option(envvar="MODELLOOP_MONITOR", callback=_url, help="The monitor's address.")],
+    monitor: Annotated[
+        str, typer.Option(envvar="MODELLOOP_MONITOR_URL", callback=monitor_url, help="The monitor's address.")
+    ],
     name: Annotated[str, typer.Option(help="The MLModel's name.")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The MLModel's namespace.")] = "default",
-    token: Annotated[
-        str | None, typer.Option(envvar="MODELLOOP_MONITOR_TOKEN", help="The monitor's token, where it asks for one.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Certificates that sign the monitor's (PEM).")
-    ] = None,
+    namespace: NamespaceOption = "default",
+    token: TokenOption = None,
+    ca_file: MonitorCAOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Tell the monitor the labels of a file: request_id, label, and where wanted row and at; other columns are left.

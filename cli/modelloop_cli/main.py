@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from modelloop_cli import captures, drift, feedback, publish, serve, versions
+from modelloop_cli import captures, drift, erase, feedback, publish, serve, versions
 from modelloop_cli.cluster import drift as cluster_drift
 from modelloop_cli.cluster import verbs
 from modelloop_cli.errors import report
@@ -55,7 +55,7 @@ LOCAL: tuple[Command, ...] = (
     drift.drift,
     feedback.feedback,
     captures.prune,
-    captures.erase,
+    erase.erase,
 )
 """What needs no cluster; a command is called as its function is."""
 

@@ -1,4 +1,4 @@
-"""Posts documents to the monitor, and tries again where that can help."""
+"""Posts documents to the monitor, and tries again where that can help; the options that say which monitor."""
 
 from __future__ import annotations
 
@@ -10,14 +10,34 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from modelloop_cli.errors import Refused
 
-_TIMEOUT_SECONDS = 60
+_TIMEOUT_SECONDS = 60.0
 _TRIES = 5
 _LONGEST_PAUSE = 30.0
 _MOST_BYTES = 16 << 20
+
+
+def monitor_url(text: str | None) -> str | None:
+    """The address of a monitor as it was given; raises BadParameter for what is none."""
+    if text is None:
+        return None
+    if not text.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{text!r} is no address of a monitor: it begins with http:// or https://")
+    return text.rstrip("/")
+
+
+NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="The MLModel's namespace.")]
+TokenOption = Annotated[
+    str | None, typer.Option(envvar="MODELLOOP_MONITOR_TOKEN", help="The monitor's token, where it asks for one.")
+]
+MonitorCAOption = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Certificates that sign the monitor's (PEM).")
+]
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -32,12 +52,19 @@ class MonitorRefused(Refused):
 
 
 class MonitorClient:
-    """One monitor; `pause` waits so many seconds."""
+    """One monitor, which has `seconds` for each answer; `pause` waits so many seconds."""
 
     def __init__(
-        self, url: str, *, token: str | None, ca_file: Path | None = None, pause: Callable[[float], None] = time.sleep
+        self,
+        url: str,
+        *,
+        token: str | None,
+        ca_file: Path | None = None,
+        seconds: float = _TIMEOUT_SECONDS,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._url = url
+        self._seconds = seconds
         self._headers = {"content-type": "application/json", "accept": "application/json"}
         if token:
             self._headers["authorization"] = f"Bearer {token}"
@@ -65,7 +92,7 @@ class MonitorClient:
 
     def _once(self, path: str, body: bytes) -> bytes:
         request = urllib.request.Request(self._url + path, body, self._headers)  # noqa: S310 http(s), checked before
-        with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+        with self._opener.open(request, timeout=self._seconds) as answer:
             found: bytes = answer.read(_MOST_BYTES)
             return found
 
@@ -88,4 +115,4 @@ def _after(error: urllib.error.HTTPError) -> float:
 def _hint(status: int) -> str:
     if status in (401, 403):
         return "give the monitor's token with --token or MODELLOOP_MONITOR_TOKEN"
-    return "run it again: labels that were taken are not taken twice" if status == 503 else ""
+    return "run it again: what was done is not done twice" if status == 503 else ""

@@ -66,23 +66,30 @@ def prune_some(store: ObjectStore, before: datetime, most: int) -> int:
 
 
 def erase(store: ObjectStore, entity: str) -> Erased:
-    """Remove every row about `entity`; raises StoreError, and UnreadableCapture before it has changed that file.
+    """Remove every row about `entity`; raises StoreError, and at the end UnreadableCapture for files that are none.
 
     What is left of a file is written under a new name before the old one goes: ended in between, rows are there twice
     until it is run again.
     """
     rows = files = looked_at = 0
+    unreadable: list[UnreadableCapture] = []
     for info, place in list(_captured(store)):
         try:
             body = store.read(info.key)
+            gone, rest = _without(info.key, body, entity)
         except NotFound:
             # Pruned meanwhile.
             continue
+        except UnreadableCapture as error:
+            unreadable.append(error)
+            continue
         looked_at += 1
-        gone, rest = _without(info.key, body, entity)
         if gone:
             _replace(store, info.key, place, rest)
             rows, files = rows + gone, files + 1
+    if unreadable:
+        found = f"erased {rows} row(s) from {files} of {looked_at} file(s), but {len(unreadable)} cannot be read"
+        raise UnreadableCapture(f"{found}: {unreadable[0]}") from unreadable[0]
     return Erased(rows, files, looked_at)
 
 
@@ -112,7 +119,7 @@ def _without(key: str, body: bytes, entity: str) -> tuple[int, bytes]:
         table: Any = pq.read_table(io.BytesIO(body))
         about = pc.fill_null(pc.equal(table.column(ENTITY), entity), False)
     except (pa.ArrowException, KeyError) as error:
-        raise UnreadableCapture(f"cannot read {key!r}: {error}; remove it if nobody needs it") from error
+        raise UnreadableCapture(f"{key!r}: {error}; remove it if nobody needs it") from error
     gone = pc.sum(about).as_py() or 0
     if not gone:
         return 0, body

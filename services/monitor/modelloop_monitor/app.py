@@ -8,6 +8,7 @@ from modelloop_monitor.answers import add_problem_handlers
 from modelloop_monitor.dashboard.mounting import add_dashboard
 from modelloop_monitor.monitor import Monitor
 from modelloop_monitor.openapi import Documented
+from modelloop_monitor.pages.erasures import add_erasures
 from modelloop_monitor.pages.model_settings import add_model_settings
 from modelloop_monitor.pages.outcomes import add_outcomes
 from modelloop_monitor.pages.posting import add_posting
@@ -27,6 +28,7 @@ def create_app(monitor: Monitor) -> FastAPI:
     add_reports(router, monitor)
     add_rollouts(router, monitor)
     add_model_settings(router, monitor)
+    add_erasures(router, monitor)
     add_outcomes(router, monitor)
     add_quality(router, monitor)
     add_probes(router, monitor)

@@ -7,7 +7,8 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,10 +62,21 @@ class Folder:
 
     def fold(self, now: float) -> int:
         """Fold all posts that wait; returns how many these were. Raises StoreError, with nothing half-done."""
-        total = 0
         with self._store.alone("fold") as alone:
-            while alone and (count := self._some(now)):
-                total += count
+            return self._all(now) if alone else 0
+
+    @contextmanager
+    def emptied(self, now: float) -> Iterator[bool]:
+        """Fold all posts that wait, and let nobody fold while the block runs; False where somebody else folds."""
+        with self._store.alone("fold") as alone:
+            if alone:
+                self._all(now)
+            yield alone
+
+    def _all(self, now: float) -> int:
+        total = 0
+        while count := self._some(now):
+            total += count
         return total
 
     def _some(self, now: float) -> int:

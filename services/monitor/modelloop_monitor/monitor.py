@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from modelloop_monitor.access import Access
 from modelloop_monitor.checking import Clock, References
+from modelloop_monitor.erasing import Eraser
 from modelloop_monitor.evaluation import Evaluator, Patience
 from modelloop_monitor.folding import Folder
 from modelloop_monitor.gauges import ModelGauges
@@ -44,6 +45,7 @@ class Monitor:
     evaluator: Evaluator
     notifier: Notifier
     pruner: Pruner
+    eraser: Eraser
     gauges: ModelGauges
     quality_gauges: QualityGauges
     now: Callable[[], float] = time.time
@@ -54,6 +56,7 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
     store = Store(settings.database, max_bytes=settings.database_max_bytes, busy_seconds=settings.busy_seconds)
     metrics = Metrics(CollectorRegistry())
     references = References(store)
+    folder = Folder(store, settings.traffic_seconds)
     gauges = ModelGauges(store)
     quality_gauges = QualityGauges(store)
     metrics.registry.register(gauges)
@@ -64,7 +67,7 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         metrics=metrics,
         references=references,
         ingest=Ingest(store, metrics, max_queue=settings.max_queue),
-        folder=Folder(store, settings.traffic_seconds),
+        folder=folder,
         taker=Taker(store, references),
         joiner=Joiner(store),
         quality=QualityJudge(store, references, grace_seconds=settings.grace_seconds),
@@ -79,6 +82,7 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         evaluator=Evaluator(store, references, Patience(settings.grace_seconds, settings.stale_windows), metrics),
         notifier=Notifier(store, metrics, send),
         pruner=Pruner(store, settings),
+        eraser=Eraser(store, folder),
         gauges=gauges,
         quality_gauges=quality_gauges,
         now=now,

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from modelloop_core.wire.erasure import ErasurePost
 from modelloop_core.wire.feedback import EventsPost, FeedbackPost, SingleEvent, SingleFeedback
 from modelloop_core.wire.profiles import ProfilePost
 from modelloop_core.wire.settings import ModelSettings
@@ -18,6 +19,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ProfilePost,
     ModelSettings,
     SilencePost,
+    ErasurePost,
     FeedbackPost,
     SingleFeedback,
     EventsPost,

@@ -86,6 +86,7 @@ _CALLS = (
     ("POST", "/v1/profiles"),
     ("PUT", "/v1/models/shop/churn/settings"),
     ("POST", "/v1/models/shop/churn/silences"),
+    ("POST", "/v1/models/shop/churn/erasures"),
     ("PUT", f"/v1/references/{DIGEST}"),
 )
 

@@ -311,6 +311,33 @@ def test_old_captures_go_and_a_dry_run_only_says_so(shell: Shell) -> None:
 def test_an_entity_is_erased(shell: Shell) -> None:
     _captured(shell, "dt=2020-01-01/hour=00", "a", "b", "a")
     arguments = ("erase", "--registry", "models", "--entity", "a")
-    assert shell(*arguments).stdout == "erased 2 row(s) from 1 of 1 file(s)\n"
-    assert json.loads(shell(*arguments, "--output", "json").stdout) == {"rows": 0, "files": 0, "looked_at": 1}
-    assert shell(*arguments[:-1], "").exit_code == 2
+    said = shell(*arguments).stdout
+    assert said.startswith("registry: erased 2 row(s) from 1 of 1 file(s)\n")
+    assert "the monitor was not asked" in said
+    assert "run it again" in said
+    again = {"registry": {"rows": 0, "files": 0, "looked_at": 1}}
+    assert json.loads(shell(*arguments, "--output", "json").stdout) == again
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("--entity", ""), id="an entity without a name"),
+        pytest.param(("--entity", "a", "--monitor", "http://localhost:9"), id="a monitor, and no model"),
+        pytest.param(("--entity", "a", "--monitor", "localhost:9", "--name", "churn"), id="an address that is none"),
+    ],
+)
+def test_who_is_to_be_erased_and_where_must_be_said(shell: Shell, words: tuple[str, ...]) -> None:
+    _captured(shell, "dt=2020-01-01/hour=00", "a")
+    assert shell("erase", "--registry", "models", *words).exit_code == 2
+
+
+def test_where_one_place_cannot_be_reached_the_other_is_erased_and_that_is_said(shell: Shell) -> None:
+    (shell.folder / "models/captures/predictions/dt=2020-01-01/hour=00").mkdir(parents=True)
+    (shell.folder / "models/captures/predictions/dt=2020-01-01/hour=00/pod-000000.parquet").write_bytes(b"no parquet")
+    done = shell("erase", "--registry", "models", "--entity", "a")
+    assert done.exit_code == 1
+    assert "registry: NOT ERASED: erased 0 row(s)" in done.stdout
+    as_json = shell("erase", "--registry", "models", "--entity", "a", "-o", "json")
+    assert as_json.exit_code == 1
+    assert "1 cannot be read" in json.loads(as_json.stdout)["registry"]["error"]

@@ -38,7 +38,7 @@ def add_model_settings(router: APIRouter, monitor: Monitor) -> None:
     )
     async def put_settings(request: Request, namespace: ModelName, name: ModelName) -> Response:
         """Watch the model in this way from now on; the body is the whole of the settings."""
-        wanted = await _read(request, monitor, namespace, ModelSettings)
+        wanted = await read_wanted(request, monitor, namespace, ModelSettings)
 
         def keep() -> None:
             with monitor.store.writing() as connection:
@@ -57,7 +57,7 @@ def add_model_settings(router: APIRouter, monitor: Monitor) -> None:
     )
     async def post_silence(request: Request, namespace: ModelName, name: ModelName) -> Response:
         """Tell nobody of this model's incidents for so long; what is still open then is told."""
-        wanted = await _read(request, monitor, namespace, SilencePost)
+        wanted = await read_wanted(request, monitor, namespace, SilencePost)
         now = monitor.now()
         silence = Silence(
             id=uuid.uuid4().hex, until=_time(now + wanted.seconds), created=_time(now), reason=wanted.reason
@@ -87,7 +87,8 @@ def add_model_settings(router: APIRouter, monitor: Monitor) -> None:
         return Response(status_code=204)
 
 
-async def _read(request: Request, monitor: Monitor, namespace: str, kind: type[Body]) -> Body:
+async def read_wanted(request: Request, monitor: Monitor, namespace: str, kind: type[Body]) -> Body:
+    """The body of a call that changes something in this namespace; raises ProblemError."""
     monitor.access.caller(request.headers).require(namespace, write=True)
     body, _ = await read_body(request, max_bytes=_MOST_BYTES, seconds=monitor.settings.read_seconds)
     try:

@@ -55,10 +55,12 @@ def held(connection: Connection, ledger: Ledger, model: Model, ids: Collection[s
 
 
 def logged(connection: Connection, model: Model, ids: Collection[str]) -> dict[str, list[LoggedRow]]:
-    """The logged predictions of these requests, rows in order."""
+    """The logged predictions of these requests, rows in order; they stay as they are until the transaction ends."""
     log = PREDICTIONS.c
     query = select(log.request_id, log.row, log.version, log.reference, log.entity, log.at, log.prediction)
     query = query.where(_of(PREDICTIONS, model)).order_by(log.request_id, log.row)
+    # Else a label could be joined to a prediction that is being erased.
+    query = query.with_for_update(read=True, key_share=True)
     found: dict[str, list[LoggedRow]] = defaultdict(list)
     for some in _batches(ids):
         for row in connection.execute(query.where(log.request_id.in_(some))):
