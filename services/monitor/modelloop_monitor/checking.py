@@ -25,6 +25,7 @@ from modelloop_monitor.store.engine import Store
 
 _MOST_SHAPES = 20_000
 _MOST_KEPT = 64
+_TRUSTED_SECONDS = 3_600.0
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -45,21 +46,33 @@ class Shape:
 
 
 class References:
-    """References by digest: kept in the database, the shapes of many and a few whole ones in memory."""
+    """References by digest: kept in the database, the shapes of many and a few whole ones in memory.
+
+    What is in memory may have been forgotten in the database, as nobody had used it for long: where a post relies on
+    one, that is looked up again each hour.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._shapes: OrderedDict[str, Shape] = OrderedDict()
         self._whole: OrderedDict[str, Reference] = OrderedDict()
+        self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def shape(self, digest: str) -> Shape | None:
-        """The shape of the reference with this digest, if the monitor has it; raises StoreError."""
+    def shape(self, digest: str, now: float) -> Shape | None:
+        """The shape of the reference with this digest, if the database has it; raises StoreError."""
         with self._lock:
-            if digest in self._shapes:
-                return self._shapes[digest]
-        reference = self.whole(digest)
-        return None if reference is None else self._shapes[digest]
+            shape, seen = self._shapes.get(digest), self._seen.get(digest, float("-inf"))
+        if shape is not None and now - seen < _TRUSTED_SECONDS:
+            return shape
+        with self._store.reading() as connection:
+            there = references.has(connection, digest)
+        reference = self.whole(digest) if there else None
+        if reference is None:
+            self._drop(digest)
+            return None
+        self._seen[digest] = now
+        return shape or Shape.of(reference)
 
     def whole(self, digest: str) -> Reference | None:
         """The reference with this digest, if the monitor has it; raises StoreError."""
@@ -83,6 +96,12 @@ class References:
         with self._store.writing() as connection:
             references.save(connection, digest, document, now)
         self._keep(digest, reference)
+        self._seen[digest] = now
+
+    def _drop(self, digest: str) -> None:
+        with self._lock:
+            for held in (self._shapes, self._whole, self._seen):
+                held.pop(digest, None)
 
     def _keep(self, digest: str, reference: Reference) -> Reference:
         with self._lock:
@@ -91,7 +110,8 @@ class References:
             while len(self._whole) > _MOST_KEPT:
                 self._whole.popitem(last=False)
             while len(self._shapes) > _MOST_SHAPES:
-                self._shapes.popitem(last=False)
+                oldest, _ = self._shapes.popitem(last=False)
+                self._seen.pop(oldest, None)
         return reference
 
 
@@ -126,13 +146,13 @@ def check_names(post: ProfilePost) -> None:
             raise ProblemError(INVALID, f"{field} {value!r} must be visible ASCII")
 
 
-def check_shape(post: ProfilePost, shapes: References) -> None:
+def check_shape(post: ProfilePost, shapes: References, now: float) -> None:
     """Raise ProblemError unless the monitor has the post's reference and the counts fit its bins."""
     if post.reference is None:
         if post.features or post.outputs:
             raise ProblemError(WRONG_REFERENCE, "counts were posted, but no reference in whose bins they are")
         return
-    shape = shapes.shape(post.reference)
+    shape = shapes.shape(post.reference, now)
     if shape is None:
         words = f"put the reference first: PUT /v1/references/{post.reference}, then post again"
         raise ProblemError(NEEDS_REFERENCE, words)

@@ -63,7 +63,7 @@ def check(body: Body, references: References, clock: Clock, now: float) -> Check
         raise invalid(error) from error
     check_names(post)
     at, ahead = clock.place(post, now)
-    check_shape(post, references)
+    check_shape(post, references, now)
     return Checked(
         source=post.source,
         epoch=post.epoch,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, ColumnElement, Table, and_, delete, select, tuple_
 
 from modelloop_monitor.settings import DAY, MonitorSettings
-from modelloop_monitor.store import models
+from modelloop_monitor.store import models, references
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QUALITY_VERSIONS
 from modelloop_monitor.store.schema import (
@@ -23,6 +23,8 @@ from modelloop_monitor.store.schema import (
 
 # SQLite takes 32,766 parameters at most, and a key has up to six parts.
 _ROWS_AT_ONCE = 5_000
+_GRACE_DAYS = 7.0
+"""So long a reference is kept that no window needs: its first posts may be on their way."""
 
 
 class Pruner:
@@ -35,7 +37,19 @@ class Pruner:
     def prune(self, now: float) -> int:
         """Delete what is too old; how many rows. Raises StoreError, with part of it deleted."""
         with self._store.alone("prune") as alone:
-            return sum(self._delete(table, old) for table, old in self._rules(now)) if alone else 0
+            if not alone:
+                return 0
+            return sum(self._delete(table, old) for table, old in self._rules(now)) + self._forget_references(now)
+
+    def _forget_references(self, now: float) -> int:
+        with self._store.reading() as connection:
+            counted = references.counted(connection)
+        # What was predicted with a reference was counted with it too, so that windows keep it for labels as well,
+        # unless predictions are kept for longer than windows.
+        longer = max(0.0, self._settings.prediction_days - self._settings.window_days)
+        with self._store.writing() as connection:
+            references.need(connection, counted, now, before=now - _GRACE_DAYS / 2 * DAY)
+            return references.forget(connection, now - (_GRACE_DAYS + longer) * DAY)
 
     def _rules(self, now: float) -> Iterable[tuple[Table, ColumnElement[bool]]]:
         settings = self._settings

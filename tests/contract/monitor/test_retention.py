@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
+from modelloop_core.drift.reference import digest_of
 from modelloop_core.wire.settings import ModelSettings, settings_path
+from modelloop_monitor.retention import Pruner
 from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QUALITY_VERSIONS
-from modelloop_monitor.store.schema import PREDICTIONS, REPORTS, SOURCES, TRAFFIC, WINDOWS
-from support.monitors import NOON, Running, counted_post, quiet, running
+from modelloop_monitor.store.schema import PREDICTIONS, REFERENCES, REPORTS, SOURCES, TRAFFIC, WINDOWS
+from support.monitors import DIGEST, NOON, Running, counted_post, example_reference, quiet, running
 from support.outcomes import follow, log, tell
 
 DAY = 86_400.0
+UNUSED = example_reference(seed=2).to_json()
 
 
 def _rows(monitor: Running) -> dict[str, int]:
@@ -74,3 +77,54 @@ def test_many_rows_go_some_at_a_time(database: str) -> None:
         monitor.fold()
         monitor.monitor.pruner.prune(NOON + 31 * DAY)
         assert _rows(monitor)["predictions"] == 0
+
+
+def _references(monitor: Running) -> int:
+    with monitor.monitor.store.reading() as connection:
+        return int(connection.execute(select(func.count()).select_from(REFERENCES)).scalar_one())
+
+
+def test_a_reference_goes_some_days_after_the_last_window_that_was_counted_in_it(database: str) -> None:
+    with running(database, window_days=5, prediction_days=5) as monitor:
+        monitor.put_reference()
+        monitor.put_reference(UNUSED, digest_of(UNUSED))
+        monitor.post(counted_post(0, NOON, *quiet(10)))
+        monitor.fold()
+
+        def kept(days: float) -> int:
+            monitor.monitor.pruner.prune(NOON + days * DAY)
+            return _references(monitor)
+
+        assert kept(4.9) == 2, "one is needed, and the other has just come"
+        assert kept(6.9) == 2
+        assert kept(7.1) == 1
+        assert kept(11.8) == 1
+        assert kept(11.95) == 0, "a week after it was last needed"
+
+
+def test_a_reference_stays_as_long_as_labels_may_be_read_by_it(database: str) -> None:
+    with running(database, window_days=5, prediction_days=30) as monitor:
+        monitor.put_reference()
+        log(monitor, 0, "r1", at=NOON)
+        for days in (4.9, 20, 29.9):
+            monitor.monitor.pruner.prune(NOON + days * DAY)
+            assert _rows(monitor)["predictions"] == 1
+            assert _references(monitor) == 1
+        monitor.monitor.pruner.prune(NOON + 40 * DAY)
+        assert (_rows(monitor)["predictions"], _references(monitor)) == (0, 0)
+
+
+def test_a_version_that_comes_back_brings_its_reference_again_to_every_process(database: str) -> None:
+    with running(database) as monitor:
+        monitor.put_reference()
+        assert monitor.post(counted_post(0, NOON, *quiet(10))).status_code == 200
+        monitor.fold()
+        # As another process does it, of which this one is told nothing.
+        Pruner(monitor.monitor.store, monitor.monitor.settings).prune(NOON + 98 * DAY)
+        assert _references(monitor) == 0
+        monitor.time[0] = NOON + 98 * DAY
+        assert monitor.post(counted_post(1, monitor.time[0], *quiet(10))).status_code == 428
+        monitor.put_reference()
+        assert monitor.post(counted_post(1, monitor.time[0], *quiet(10))).status_code == 200
+        monitor.work(monitor.time[0] + 3700)
+        assert monitor.get("drift")["reference"] == DIGEST

@@ -58,8 +58,8 @@ REFERENCES = Table(
     METADATA,
     Column("digest", String(64), primary_key=True),
     Column("document", LargeBinary, nullable=False),
-    Column("created", Double, nullable=False),
-    comment="reference.json, deflated.",
+    Column("needed", Double, nullable=False),
+    comment="reference.json, deflated, and when it was last known to be needed.",
 )
 
 INBOX = Table(
