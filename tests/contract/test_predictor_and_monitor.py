@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +28,14 @@ def _taken(monitor: MonitorProcess, outcome: str) -> float:
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
+def _cards(folder: Path) -> list[str]:
+    with sqlite3.connect(folder / "monitor.db") as connection:
+        return [row[0] for row in connection.execute("SELECT document FROM cards")]
+
+
 def test_no_text_of_a_caller_has_a_post_refused(tmp_path: Path) -> None:
     publish_people(tmp_path / "registry", tmp_path, reference=people_reference())
-    with MonitorProcess(f"sqlite:///{tmp_path / 'monitor.db'}", token="sesame") as monitor:
+    with MonitorProcess(f"sqlite:///{tmp_path / 'monitor.db'}", token="sesame", fold_seconds=0.1) as monitor:
         monitor.until_ready()
         given = {
             "model_namespace": "shop",
@@ -48,6 +54,8 @@ def test_no_text_of_a_caller_has_a_post_refused(tmp_path: Path) -> None:
             posted = f'modelloop_predictor_telemetry_logged_total{{outcome="posted"}} {float(len(NASTY))}'
             eventually(lambda: posted in predictor.get("/metrics").text, "all predictions", predictor.describe)
             eventually(lambda: _taken(monitor, "applied") >= 2, "two posts", monitor.describe)
+            eventually(lambda: _cards(tmp_path), "the version's card", monitor.describe)
+            assert _cards(tmp_path)[0].startswith("model_id: people\n")
             predictor.terminate()
             assert predictor.exit_code() == 0
             assert not predictor.named("monitor-refused"), predictor.describe()

@@ -156,7 +156,8 @@ def _post(
             "latency_sum": float(latencies.sum()),
         },
     }
-    return {**post, "predictions": _logged(post, block[1], at)}
+    card = f"model_id: {model[1]}\nversion: {version}\nintended_use: Never <b>against</b> anybody.\n"
+    return {**post, "predictions": _logged(post, block[1], at), "card": card}
 
 
 def _logged(post: dict[str, Any], answers: Rows, at: float) -> list[dict[str, Any]]:

@@ -10,4 +10,7 @@ LATENCY_BOUNDS = (
 
 MOST_PREDICTIONS = 20_000
 MOST_UNSEEN = 50
+MOST_CARD = 64 << 10
+"""Characters of a model card that a predictor brings along; a longer one stays in the registry."""
+
 MOST_BODY_BYTES = 16 << 20

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from modelloop_core.wire.limits import LATENCY_BOUNDS as LATENCY_BOUNDS
 from modelloop_core.wire.limits import MOST_BODY_BYTES as MOST_BODY_BYTES
+from modelloop_core.wire.limits import MOST_CARD as MOST_CARD
 from modelloop_core.wire.limits import MOST_PREDICTIONS as MOST_PREDICTIONS
 from modelloop_core.wire.limits import MOST_UNSEEN as MOST_UNSEEN
 from modelloop_core.wire.predictions import REQUEST_ID_PATTERN
@@ -85,6 +86,9 @@ class ProfilePost(_Wire):
     outputs: dict[str, ColumnDelta] = Field(default_factory=dict, max_length=1000)
     traffic: TrafficDelta = TrafficDelta()
     predictions: tuple[LoggedPrediction, ...] = Field(default=(), max_length=MOST_PREDICTIONS)
+    card: str | None = Field(
+        default=None, max_length=MOST_CARD, description="The version's card.yaml, for people; with one post an hour."
+    )
 
 
 class ProfileReceipt(_Wire):

@@ -18,7 +18,8 @@ from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.profiles import ProfilePost
 from modelloop_monitor.bodies import kept
 from modelloop_monitor.counts import Counted
-from modelloop_monitor.store import inbox, models, predictions, traffic, windows
+from modelloop_monitor.store import cards, inbox, models, predictions, traffic, windows
+from modelloop_monitor.store.cards import CardKey
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.traffic import MinuteKey
 from modelloop_monitor.store.windows import WindowKey
@@ -51,6 +52,7 @@ class Folded:
     minutes: dict[MinuteKey, MinuteCounts] = field(default_factory=dict)
     predictions: list[dict[str, Any]] = field(default_factory=list)
     heard: dict[Model, float] = field(default_factory=dict)
+    cards: dict[CardKey, str] = field(default_factory=dict)
 
 
 class Folder:
@@ -106,6 +108,8 @@ def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int], traffic_
         outputs = {name: delta.counts for name, delta in post.outputs.items()}
         _add(folded.minutes, MinuteKey(*own, _floor(item.at, traffic_seconds)), MinuteCounts.of(post.traffic, outputs))
         folded.predictions += _logged(post)
+        if post.card is not None:
+            folded.cards[CardKey(*own)] = post.card
     return folded
 
 
@@ -114,6 +118,7 @@ def _write(connection: Connection, folded: Folded, now: float) -> None:
     traffic.add(connection, folded.minutes)
     predictions.add(connection, folded.predictions)
     models.heard(connection, folded.heard)
+    cards.save(connection, folded.cards, now)
 
 
 def _parsed(id_: int, at: float, received: float, body: bytes) -> Waiting:

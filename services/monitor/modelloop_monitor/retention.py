@@ -11,6 +11,7 @@ from modelloop_monitor.store import models, references
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QUALITY_VERSIONS
 from modelloop_monitor.store.schema import (
+    CARDS,
     INCIDENTS,
     OUTBOX,
     PREDICTIONS,
@@ -56,6 +57,7 @@ class Pruner:
         told = now - settings.report_days * DAY
         yield TRAFFIC, TRAFFIC.c.minute < now - settings.traffic_days * DAY
         yield WINDOWS, WINDOWS.c.since < now - settings.window_days * DAY
+        yield CARDS, CARDS.c.told < now - settings.window_days * DAY
         yield SOURCES, SOURCES.c.last_seen < now - settings.source_days * DAY
         yield REPORTS, REPORTS.c.until < told
         yield INCIDENTS, and_(INCIDENTS.c.closed.is_not(None), INCIDENTS.c.closed < told)

@@ -62,6 +62,16 @@ REFERENCES = Table(
     comment="reference.json, deflated, and when it was last known to be needed.",
 )
 
+CARDS = Table(
+    "cards",
+    METADATA,
+    *_model(),
+    Column("version", String(253), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("told", Double, nullable=False),
+    comment="card.yaml of versions, and when a predictor last brought it.",
+)
+
 INBOX = Table(
     "inbox",
     METADATA,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 
 from modelloop_core.drift.counter import ProfileCounter
 from modelloop_core.drift.profile import ColumnProfile
+from modelloop_core.wire.limits import MOST_CARD
 from modelloop_predictor.telemetry.buffer import RowBuffer
 from modelloop_predictor.telemetry.predictions import PredictionLog
 from modelloop_predictor.telemetry.traffic import TrafficMeter
-from modelloop_predictor.telemetry.unseen import UnseenLevels
+from modelloop_predictor.telemetry.unseen import UnseenLevels, storable
+
+_CARD_PAUSE = timedelta(hours=1)
 
 
 class Post(NamedTuple):
@@ -35,7 +38,8 @@ class Deltas:
     """What has happened since the last cut; belongs to one thread.
 
     `about` are the source, epoch, namespace, name and version of every post. Without `counters` only traffic and logged
-    predictions are posted.
+    predictions are posted. The `card` goes with the first post, and again each hour: a monitor that lost what it had
+    comes to have it.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Deltas:
         counters: Counters | None,
         unseen: UnseenLevels,
         log: PredictionLog | None,
+        card: str | None,
         now: datetime,
     ) -> None:
         self._about = dict(about)
@@ -53,7 +58,8 @@ class Deltas:
         self._counters = counters
         self._unseen = unseen
         self._log = log
-        self._since = now
+        self._card = storable(card) if card is not None and len(card) <= MOST_CARD else None
+        self._card_due = self._since = now
         self._sequence = 0
         self._dropped = 0
         self._rows = 0
@@ -81,6 +87,7 @@ class Deltas:
             "traffic": {**self._traffic.take(), "dropped_rows": self._take_dropped()},
             "predictions": self._log.take() if self._log is not None else [],
             **self._counted(),
+            **self._told_card(now),
         }
         self._since = now
         self._sequence += 1
@@ -95,6 +102,12 @@ class Deltas:
             "features": {name: _column(column, unseen.get(name)) for name, column in profile.features.items()},
             "outputs": {name: _column(column, None) for name, column in profile.outputs.items()},
         }
+
+    def _told_card(self, now: datetime) -> dict[str, Any]:
+        if self._card is None or now < self._card_due:
+            return {}
+        self._card_due = now + _CARD_PAUSE
+        return {"card": self._card}
 
     def _take_dropped(self) -> int:
         if self._counters is None:

@@ -98,6 +98,7 @@ class Telemetry:
             counters=parts.counters,
             unseen=version.unseen,
             log=parts.log,
+            card=version.card,
             now=datetime.now(UTC),
         )
         reference = None if parts.counters is None else (parts.counters.reference, version.reference or b"")

@@ -10,11 +10,11 @@ from modelloop_core.drift.reference import Reference, build_reference
 from modelloop_core.feature_schema import Signature
 from modelloop_core.wire.reports import ColumnReport, Level
 from modelloop_core.wire.settings import DriftSettings, FeatureSettings
-from modelloop_monitor.dashboard.queries.card import Card
 from modelloop_monitor.dashboard.queries.drift import ColumnInWindow
-from modelloop_monitor.dashboard.views.card import card_view
+from modelloop_monitor.dashboard.queries.references import UsedReference
 from modelloop_monitor.dashboard.views.column import column_view, histogram
 from modelloop_monitor.dashboard.views.heat_map import MOST_ROWS, heat_map
+from modelloop_monitor.dashboard.views.reference import reference_view
 from modelloop_monitor.judged import JudgedWindow
 
 NOON = 1_770_000_000
@@ -158,8 +158,8 @@ def test_counts_that_are_not_kept_any_more_leave_the_numbers() -> None:
     assert view.statistics[0].value == "0.3"
 
 
-def test_a_card_says_what_a_reference_holds() -> None:
-    view = card_view(Card(NEW, ("1.0.0",), NOON, _reference()))
+def test_a_page_says_what_a_reference_holds() -> None:
+    view = reference_view(UsedReference(NEW, ("1.0.0",), NOON, _reference()))
     told = {one.name: (one.kind, one.missing) for one in view.columns}
     assert (view.rows, view.answers) == (1000, "a probability")
     assert told["age"] == ("numeric, float32", 0.1)

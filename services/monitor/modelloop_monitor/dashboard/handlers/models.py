@@ -6,17 +6,19 @@ from fastapi.responses import Response
 
 from modelloop_monitor.checking import References
 from modelloop_monitor.dashboard.answering import page
-from modelloop_monitor.dashboard.queries.card import read_cards
 from modelloop_monitor.dashboard.queries.listing import read_listing
 from modelloop_monitor.dashboard.queries.model import read_model
+from modelloop_monitor.dashboard.queries.references import read_references
 from modelloop_monitor.dashboard.queries.traffic import Stretch, read_traffic
-from modelloop_monitor.dashboard.views.card import card_view
 from modelloop_monitor.dashboard.views.models import TRAFFIC_SECONDS, models_view
+from modelloop_monitor.dashboard.views.reference import reference_view
 from modelloop_monitor.dashboard.views.traffic import PERIODS, traffic_view
 from modelloop_monitor.dashboard.visit import Visit
+from modelloop_monitor.store import cards
 from modelloop_monitor.store.engine import Store
 
 _MINUTE = 60
+_MOST_CARDS = 4
 
 
 class ModelPages:
@@ -56,9 +58,10 @@ class ModelPages:
         return page("model.html", visit, about=about, view=view, periods=PERIODS, chosen=chosen)
 
     def card(self, visit: Visit) -> Response:
-        """What the monitor knows of the versions, and where their cards are."""
+        """The cards of the versions that answered last, and the references that were frozen with them."""
         model = visit.model
         with self._store.reading() as connection:
             about = read_model(connection, model)
-            cards = read_cards(connection, self._references, model)
-        return page("card.html", visit, about=about, cards=[card_view(card) for card in cards])
+            told = cards.latest(connection, model, _MOST_CARDS)
+            found = read_references(connection, self._references, model)
+        return page("card.html", visit, about=about, cards=told, references=[reference_view(one) for one in found])

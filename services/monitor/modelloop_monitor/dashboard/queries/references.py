@@ -15,7 +15,7 @@ _MOST = 4
 
 
 @dataclass(frozen=True)
-class Card:
+class UsedReference:
     """A reference and the versions that were counted in its bins; when last, in seconds since 1970."""
 
     digest: str
@@ -24,7 +24,7 @@ class Card:
     reference: Reference
 
 
-def read_cards(connection: Connection, references: References, model: Model) -> list[Card]:
+def read_references(connection: Connection, references: References, model: Model) -> list[UsedReference]:
     """The last references of a model, newest first."""
     last = func.max(WINDOWS.c.since + WINDOWS.c.seconds)
     query = select(WINDOWS.c.reference, WINDOWS.c.version, last.label("last"))
@@ -35,5 +35,5 @@ def read_cards(connection: Connection, references: References, model: Model) -> 
         reference = references.whole(digest)
         mine = [row for row in rows if row.reference == digest]
         if reference is not None:
-            found.append(Card(digest, tuple(row.version for row in mine), mine[0].last, reference))
+            found.append(UsedReference(digest, tuple(row.version for row in mine), mine[0].last, reference))
     return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from modelloop_core.drift.reference import ColumnReference
 from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output
-from modelloop_monitor.dashboard.queries.card import Card
+from modelloop_monitor.dashboard.queries.references import UsedReference
 from modelloop_monitor.dashboard.wording import number
 
 _NAMED = 6
@@ -23,7 +23,7 @@ class Described:
 
 
 @dataclass(frozen=True)
-class CardView:
+class ReferenceView:
     """One reference."""
 
     versions: tuple[str, ...]
@@ -34,14 +34,14 @@ class CardView:
     columns: tuple[Described, ...]
 
 
-def card_view(card: Card) -> CardView:
+def reference_view(used: UsedReference) -> ReferenceView:
     """The view of a reference."""
-    reference = card.reference
+    reference = used.reference
     columns = [*reference.outputs.items(), *reference.features.items()]
-    return CardView(
-        versions=card.versions,
-        last=card.last,
-        digest=card.digest,
+    return ReferenceView(
+        versions=used.versions,
+        last=used.last,
+        digest=used.digest,
         rows=reference.rows,
         answers=answers(reference.output),
         columns=tuple(_described(name, column) for name, column in columns),
