@@ -36,6 +36,7 @@ from modelloop_operator.cluster.monitor import HttpMonitor, Monitor
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Cluster, ClusterError
+from modelloop_operator.cluster.predictor_token import PredictorToken
 from modelloop_operator.cluster.registries import open_registry
 from modelloop_operator.cluster.reports import Reports
 from modelloop_operator.cluster.work_queue import WorkQueue
@@ -91,7 +92,7 @@ class Operator:
         )
         self.reports = Reports(
             monitor,
-            ReadSecrets(credentials),
+            ReadSecrets(credentials, _predictor_token(settings)),
             on_change=self.queue.add,
             on_read=self.metrics.asked,
             clock=time.monotonic,
@@ -217,10 +218,14 @@ def _installation(settings: Settings) -> Installation:
     )
 
 
+def _predictor_token(settings: Settings) -> PredictorToken:
+    return PredictorToken(settings.monitor_secret, settings.monitor_token.get_secret_value().strip())
+
+
 def _monitor(settings: Settings, session: aiohttp.ClientSession) -> Monitor | None:
     if not settings.monitor_url:
         return None
-    return HttpMonitor(session, settings.monitor_url, settings.monitor_token.get_secret_value())
+    return HttpMonitor(session, settings.monitor_url, settings.monitor_token.get_secret_value().strip())
 
 
 def _now() -> datetime:

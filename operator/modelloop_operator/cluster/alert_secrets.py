@@ -1,4 +1,4 @@
-"""The Secrets that spec.monitoring.alerts names: read by name for the monitor, which may read none itself."""
+"""The Secrets that watching a model needs: those of its alerts, read for the monitor, and its predictors' token."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Protocol
 
 from modelloop_core.api import MLModel
 from modelloop_operator.cluster.credentials import Credentials, SecretProblem
+from modelloop_operator.cluster.predictor_token import PredictorToken
 from modelloop_operator.decide.observation import NoReport
 
 _LONGEST = {"url": 2048, "key": 1024, "token": 8192}
@@ -15,15 +16,16 @@ class AlertSecrets(Protocol):
     """Where the Secrets come from."""
 
     async def of(self, model: MLModel) -> tuple[dict[str, dict[str, str]], NoReport | None]:
-        """Those that can be used, by name, and why the first of the others cannot; raises ClusterError."""
+        """Those for alerts that can be used, by name, and why one that is needed cannot; raises ClusterError."""
         ...
 
 
 class ReadSecrets:
     """Reads them from the API server, as often as the credentials of registries."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, token: PredictorToken | None = None) -> None:
         self._credentials = credentials
+        self._token = token
 
     async def of(self, model: MLModel) -> tuple[dict[str, dict[str, str]], NoReport | None]:
         """See AlertSecrets."""
@@ -35,6 +37,9 @@ class ReadSecrets:
                 usable[name] = _checked(data, f"Secret {model.metadata.namespace}/{name}")
             except SecretProblem as error:
                 problem = problem or NoReport(error.reason, str(error))
+        if self._token is not None:
+            # First: of a model whose predictors are refused nothing is known at all.
+            problem = await self._token.problem(self._credentials, model.metadata.namespace) or problem
         return usable, problem
 
 

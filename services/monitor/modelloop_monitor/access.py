@@ -1,17 +1,15 @@
 """Who may call: bearer tokens for programs, a proxy's headers for people; namespaces are kept apart.
 
 A person's namespaces are those that the proxy lists, and those that `grants` give to the user and the groups it names.
-The token of one namespace is `<namespace>.<HMAC-SHA256 of it under the monitor's token>`, so that nothing has to be
-stored or handed out: whoever has the whole token can make it (`namespace_token`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from modelloop_core.wire.tokens import namespace_token
 from modelloop_monitor.problems import FORBIDDEN, UNAUTHORIZED, ProblemError
 
 ALL = "*"
@@ -85,12 +83,6 @@ class Access:
 def _listed(headers: Mapping[str, str], name: str) -> list[str]:
     words = headers.get(name, "").split(",") if name else []
     return [word.strip() for word in words if word.strip()]
-
-
-def namespace_token(token: str, namespace: str) -> str:
-    """The token that opens one namespace alone."""
-    mark = hmac.new(token.encode(), namespace.encode(), hashlib.sha256).hexdigest()
-    return f"{namespace}.{mark}"
 
 
 def _unauthorized(found: str) -> ProblemError:

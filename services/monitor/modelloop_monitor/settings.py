@@ -69,6 +69,15 @@ class MonitorSettings(BaseSettings):
             raise ValueError(f"minutes do not begin with every interval of {seconds} s: 5, 6, 10, 12, 15, 20, 30 or 60")
         return seconds
 
+    @field_validator("token", mode="before")
+    @classmethod
+    def _without_the_newline_of_an_editor(cls, token: object) -> object:
+        if not isinstance(token, str):
+            return token
+        if not token.strip():
+            raise ValueError("a token of blanks would open the monitor to everybody; leave it out for that")
+        return token.strip()
+
 
 def read_settings() -> MonitorSettings:
     """The settings of this process; raises SettingsError naming each variable that is bad."""

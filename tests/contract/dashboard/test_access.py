@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from modelloop_monitor.access import namespace_token
+from modelloop_core.wire.tokens import namespace_token
 from modelloop_monitor.store import models
 from support.monitors import DIGEST, NOON, REFERENCE, Running, example_post, running
 

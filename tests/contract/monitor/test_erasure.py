@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from modelloop_core.wire.erasure import erasures_path
-from modelloop_monitor.access import namespace_token
+from modelloop_core.wire.tokens import namespace_token
 from modelloop_monitor.erasing import Eraser
 from modelloop_monitor.store import erasures, outcomes
 from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK
@@ -149,7 +149,7 @@ def test_what_names_nobody_is_refused(tmp_path: Any, body: dict[str, Any]) -> No
 
 
 def test_only_who_may_write_in_the_namespace_may_erase(tmp_path: Any) -> None:
-    with running(f"sqlite:///{tmp_path / 'm.db'}", token="s3cret", user_header="x-user") as monitor:
+    with running(f"sqlite:///{tmp_path / 'm.db'}", token="s3cret\n", user_header="x-user") as monitor:
         _erase(monitor, "ann", 401)
         _erase(monitor, "ann", 403, **{"x-user": "somebody who reads"})
         _erase(monitor, "ann", 403, authorization=f"Bearer {namespace_token('s3cret', 'bank')}")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from modelloop_core.wire.settings import DriftSettings, ModelSettings, settings_path
-from modelloop_monitor.access import namespace_token
+from modelloop_core.wire.tokens import namespace_token
 from modelloop_monitor.store import models, silences
 from modelloop_monitor.store.schema import WINDOWS
 from support.monitors import NOON, Running, example_post, running

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from modelloop_core.drift.reference import build_reference, digest_of
 from modelloop_core.feature_schema import MulticlassOutput
 from modelloop_core.wire.feedback import EVENTS_PATH, FEEDBACK_PATH, MOST_UNNAMED, PARQUET_TYPE
-from modelloop_monitor.access import namespace_token
+from modelloop_core.wire.tokens import namespace_token
 from modelloop_monitor.outcomes.parquet import MOST_ROWS
 from support.monitors import NOON, SIGNATURE, Running, running
 from support.outcomes import OWN, follow, log, log_rows, quality_of, tell, told

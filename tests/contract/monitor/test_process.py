@@ -102,12 +102,13 @@ def test_two_monitors_do_not_share_one_file(tmp_path: Path) -> None:
 
 
 def test_a_bad_setting_is_named_and_ends_it_for_good(tmp_path: Path) -> None:
-    with MonitorProcess("mysql://somewhere", fold_seconds="soon") as monitor:
+    with MonitorProcess("mysql://somewhere", fold_seconds="soon", token="  \n") as monitor:
         assert monitor.process.wait(120) == EXIT_PERMANENT
         eventually(lambda: monitor.named("bad-settings"), "the reason", monitor.describe)
         message = monitor.named("bad-settings")[0]["message"]
         assert "MODELLOOP_MONITOR_DATABASE: " in message
         assert "MODELLOOP_MONITOR_FOLD_SECONDS: " in message
+        assert "MODELLOOP_MONITOR_TOKEN: " in message
 
 
 def _rows(database: str) -> int:

@@ -185,6 +185,13 @@ AVAILABLE = [
         ("False", "SecretNotFound"),
         id="a part of it cannot be had",
     ),
+    pytest.param(
+        None,
+        NoReport("NoReportYet", "…"),
+        NoReport("TokenWrong", "Secret shop/monitor-token holds neither token"),
+        ("False", "TokenWrong"),
+        id="predictors are refused",
+    ),
     pytest.param(None, Report(Level.STABLE), KEPT, ("False", "CapturesKept"), id="a default cannot be had"),
     pytest.param(WATCHED, NO_MONITOR, KEPT, ("False", "NoMonitor"), id="neither of two can be had"),
     pytest.param(WATCHED, REFUSED, None, ("False", "MonitorRefused"), id="the monitor refuses the settings"),
