@@ -16,6 +16,7 @@ from modelloop_monitor.pages.probes import add_probes
 from modelloop_monitor.pages.quality import add_quality
 from modelloop_monitor.pages.reports import add_reports
 from modelloop_monitor.pages.rollouts import add_rollouts
+from modelloop_monitor.pages.silences import add_silences
 
 _ABOUT = "Keeps what predictors count, judges it window by window, and tells what has changed."
 
@@ -29,6 +30,7 @@ def create_app(monitor: Monitor) -> FastAPI:
     add_rollouts(router, monitor)
     add_model_settings(router, monitor)
     add_erasures(router, monitor)
+    add_silences(router, monitor)
     add_outcomes(router, monitor)
     add_quality(router, monitor)
     add_probes(router, monitor)

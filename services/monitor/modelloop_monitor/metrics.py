@@ -10,6 +10,10 @@ from modelloop_core.wire.feedback import Receipt
 _PREFIX = "modelloop_monitor"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+_POSTS = "Profiles that predictors posted, by what became of them: applied, replayed, or why they were refused."
+_NOTIFICATIONS = "Attempts to tell somebody of an incident: sent, failed (tried again), given-up, unwanted."
+_OUTCOMES = "Labels and events by what became of them: joined, waiting for their prediction, known already, refused."
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
@@ -19,50 +23,25 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         ProcessCollector(registry=registry)
-        self._posts = Counter(
-            f"{_PREFIX}_posts_total",
-            "Profiles that predictors posted, by what became of them: applied, replayed, or why they were refused.",
-            ["outcome"],
-            registry=registry,
-        )
+        self._posts = self._counter("posts", _POSTS, "outcome")
         self.post_seconds = Histogram(
             f"{_PREFIX}_post_duration_seconds",
             "Time from a post's headers to its answer.",
             buckets=_SECONDS,
             registry=registry,
         )
-        self._work_failures = Counter(
-            f"{_PREFIX}_work_failures_total",
-            "Rounds of the monitor's own work that failed, by which.",
-            ["work"],
-            registry=registry,
+        self._work_failures = self._counter(
+            "work_failures", "Rounds of the monitor's own work that failed, by which.", "work"
         )
-        self._work_seconds = Counter(
-            f"{_PREFIX}_work_seconds_total",
-            "Time spent on the monitor's own work, by which.",
-            ["work"],
-            registry=registry,
-        )
-        self.folded = Counter(
-            f"{_PREFIX}_posts_folded_total", "Posts that were added to their windows.", registry=registry
-        )
-        self.judged = Counter(f"{_PREFIX}_windows_judged_total", "Windows that were judged.", registry=registry)
-        self.clock_ahead = Counter(
-            f"{_PREFIX}_posts_ahead_total", "Posts from a clock that is ahead of the monitor's.", registry=registry
-        )
+        self._work_seconds = self._counter("work_seconds", "Time spent on the monitor's own work, by which.", "work")
+        self.folded = self._counter("posts_folded", "Posts that were added to their windows.")
+        self.judged = self._counter("windows_judged", "Windows that were judged.")
+        self.clock_ahead = self._counter("posts_ahead", "Posts from a clock that is ahead of the monitor's.")
+        self._notifications = self._counter("notifications", _NOTIFICATIONS, "outcome")
+        self._outcomes = self._counter("outcomes", _OUTCOMES, "kind", "outcome")
 
-        self._notifications = Counter(
-            f"{_PREFIX}_notifications_total",
-            "Attempts to tell somebody of an incident: sent, failed (tried again), given-up, unwanted.",
-            ["outcome"],
-            registry=registry,
-        )
-        self._outcomes = Counter(
-            f"{_PREFIX}_outcomes_total",
-            "Labels and events by what became of them: joined, waiting for their prediction, known already, refused.",
-            ["kind", "outcome"],
-            registry=registry,
-        )
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}_total", about, labels, registry=self.registry)
 
     def notified(self, outcome: str) -> None:
         """Count one attempt to notify."""

@@ -1,25 +1,17 @@
-"""Errors that a caller may see: each kind once, as RFC 9457 problem details, never a traceback."""
+"""What can be wrong with a call to the monitor, each kind once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.problems import Kind as Kind
+from modelloop_core.wire.problems import ProblemError as ProblemError
+from modelloop_core.wire.problems import retry_later as retry_later
 
 _MOST_ERRORS = 20
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of error: its HTTP status, its one-word reason and its title."""
-
-    status: int
-    reason: str
-    title: str
 
 
 MALFORMED = Kind(400, "MalformedBody", "The body cannot be read")
@@ -38,38 +30,6 @@ NEEDS_REFERENCE = Kind(428, "ReferenceMissing", "The monitor has not that refere
 INTERNAL = Kind(500, "InternalError", "The monitor failed")
 BUSY = Kind(503, "Busy", "The monitor cannot take this now")
 STORE_FAILED = Kind(503, "StoreFailed", "The monitor's database does not take anything now")
-
-
-@dataclass
-class ProblemError(Exception):
-    """An error to answer with: its kind, one sentence of detail, the faulty fields, and headers such as Retry-After."""
-
-    kind: Kind
-    detail: str
-    errors: Sequence[FieldError] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.kind.reason}: {self.detail}"
-
-    def body(self, request_id: str) -> dict[str, Any]:
-        """The problem details document."""
-        document: dict[str, Any] = {
-            "type": f"urn:modelloop:problem:{self.kind.reason}",
-            "title": self.kind.title,
-            "status": self.kind.status,
-            "detail": self.detail,
-            "instance": f"urn:modelloop:request:{request_id}",
-            "reason": self.kind.reason,
-        }
-        if self.errors:
-            document["errors"] = [error.model_dump() for error in self.errors]
-        return document
-
-
-def retry_later(kind: Kind, detail: str, seconds: int = 1) -> ProblemError:
-    """A problem that passes: with Retry-After in whole seconds."""
-    return ProblemError(kind, detail, headers={"retry-after": str(seconds)})
 
 
 def invalid(error: ValidationError) -> ProblemError:

@@ -18,7 +18,7 @@ from modelloop_core.wire.predictions import (
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, identity, new_request_id
 from modelloop_predictor.body import ClientGone
 from modelloop_predictor.logs import event
-from modelloop_predictor.problems import INTERNAL, ProblemError
+from modelloop_predictor.problems import INTERNAL, ProblemError, open_inference_body
 from modelloop_predictor.serving import Serving
 
 Message = MutableMapping[str, Any]
@@ -98,7 +98,7 @@ def is_prediction(path: str) -> bool:
 def problem_answer(path: str, problem: ProblemError, request_id: str) -> tuple[bytes, str]:
     """A problem's body and content type, as the protocol of the path has errors."""
     if path == V2_PATH or path.startswith(f"{V2_PATH}/"):
-        return orjson.dumps(problem.open_inference_body(request_id)), "application/json"
+        return orjson.dumps(open_inference_body(problem, request_id)), "application/json"
     return orjson.dumps(problem.body(request_id)), PROBLEM_TYPE
 
 

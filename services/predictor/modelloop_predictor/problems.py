@@ -1,22 +1,12 @@
-"""Errors a client may see: each kind once, as RFC 9457 problem details, never a traceback."""
+"""What can be wrong with a request to the predictor, each kind once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from modelloop_core.wire.predictions import FieldError
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of error: its HTTP status, its one-word reason and its title."""
-
-    status: int
-    reason: str
-    title: str
-
+from modelloop_core.wire.problems import Kind as Kind
+from modelloop_core.wire.problems import ProblemError as ProblemError
+from modelloop_core.wire.problems import retry_later as retry_later
 
 MALFORMED = Kind(400, "MalformedBody", "The body is not JSON")
 NOT_HTTP = Kind(400, "MalformedRequest", "The request is not HTTP")
@@ -44,43 +34,12 @@ MOST_ROWS = 10_000
 """Rows of one request: more would hold up all others, and are the business of batch scoring."""
 
 
-@dataclass
-class ProblemError(Exception):
-    """An error to answer with: its kind, one sentence of detail, the faulty fields, and headers such as Retry-After."""
-
-    kind: Kind
-    detail: str
-    errors: Sequence[FieldError] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.kind.reason}: {self.detail}"
-
-    def body(self, request_id: str) -> dict[str, Any]:
-        """The problem details document."""
-        document: dict[str, Any] = {
-            "type": f"urn:modelloop:problem:{self.kind.reason}",
-            "title": self.kind.title,
-            "status": self.kind.status,
-            "detail": self.detail,
-            "instance": f"urn:modelloop:request:{request_id}",
-            "reason": self.kind.reason,
-        }
-        if self.errors:
-            document["errors"] = [error.model_dump() for error in self.errors]
-        return document
-
-    def open_inference_body(self, request_id: str) -> dict[str, Any]:
-        """The same as the Open Inference Protocol has errors, with what programs look for added."""
-        document: dict[str, Any] = {"error": self.detail, "reason": self.kind.reason, "request_id": request_id}
-        if self.errors:
-            document["errors"] = [error.model_dump() for error in self.errors]
-        return document
-
-
-def retry_later(kind: Kind, detail: str, seconds: int = 1) -> ProblemError:
-    """A problem that passes: with Retry-After in whole seconds."""
-    return ProblemError(kind, detail, headers={"retry-after": str(seconds)})
+def open_inference_body(problem: ProblemError, request_id: str) -> dict[str, Any]:
+    """A problem as the Open Inference Protocol has errors, with what programs look for added."""
+    document: dict[str, Any] = {"error": problem.detail, "reason": problem.kind.reason, "request_id": request_id}
+    if problem.errors:
+        document["errors"] = [error.model_dump() for error in problem.errors]
+    return document
 
 
 def check_row_count(count: int) -> None:

@@ -18,6 +18,7 @@ from modelloop_monitor.monitor import Monitor
 from modelloop_monitor.pages.model_settings import MODEL_PATH, ModelName
 from modelloop_monitor.problems import UNKNOWN_MODEL, ProblemError
 from modelloop_monitor.store import models
+from modelloop_monitor.store.models import Model
 
 _HOUR, _DAY = 3_600.0, 86_400.0
 _MOST_WINDOWS = 2_000
@@ -27,14 +28,13 @@ Moment = Annotated[AwareDatetime | None, Query(description="With its offset from
 
 def add_reports(router: APIRouter, monitor: Monitor) -> None:
     """Add them."""
+    _add_models(router, monitor)
+    _add_drift(router, monitor)
+    _add_history(router, monitor)
+    _add_minutes(router, monitor)
 
-    def of_model(request: Request, namespace: str, name: str, read: Callable[[Connection], Answer]) -> Answer:
-        monitor.access.caller(request.headers).require(namespace)
-        with monitor.store.reading() as connection:
-            if models.find(connection, (namespace, name)) is None:
-                raise ProblemError(UNKNOWN_MODEL, f"nothing was posted for {namespace}/{name}, and nobody set it up")
-            return read(connection)
 
+def _add_models(router: APIRouter, monitor: Monitor) -> None:
     @router.get(MODELS_PATH, summary="All models", responses=PROBLEMS)
     def get_models(request: Request) -> ModelList:
         """Those of the namespaces that the caller may see."""
@@ -42,6 +42,8 @@ def add_reports(router: APIRouter, monitor: Monitor) -> None:
         with monitor.store.reading() as connection:
             return reporting.list_models(connection, caller, monitor.now())
 
+
+def _add_drift(router: APIRouter, monitor: Monitor) -> None:
     @router.get(MODEL_PATH + "/drift", summary="What the last judged window says", responses=PROBLEMS)
     def get_drift(request: Request, namespace: ModelName, name: ModelName) -> DriftReport:
         """Of the version with most traffic, each column with its numbers; and the open incident of drift."""
@@ -50,8 +52,10 @@ def add_reports(router: APIRouter, monitor: Monitor) -> None:
             grace = monitor.settings.grace_seconds
             return reporting.drift_report(connection, (namespace, name), grace=grace, now=monitor.now())
 
-        return of_model(request, namespace, name, read)
+        return _of_model(monitor, request, (namespace, name), read)
 
+
+def _add_history(router: APIRouter, monitor: Monitor) -> None:
     @router.get(MODEL_PATH + "/history", summary="Judged windows and incidents", responses=PROBLEMS)
     def get_history(
         request: Request,
@@ -69,8 +73,10 @@ def add_reports(router: APIRouter, monitor: Monitor) -> None:
         def read(connection: Connection) -> DriftHistory:
             return reporting.history(connection, (namespace, name), since=start, until=end, most=most, now=now)
 
-        return of_model(request, namespace, name, read)
+        return _of_model(monitor, request, (namespace, name), read)
 
+
+def _add_minutes(router: APIRouter, monitor: Monitor) -> None:
     @router.get(MODEL_PATH + "/minutes", summary="One version minute by minute", responses=PROBLEMS)
     def get_minutes(
         request: Request,
@@ -88,4 +94,13 @@ def add_reports(router: APIRouter, monitor: Monitor) -> None:
         def read(connection: Connection) -> Minutes:
             return reporting.minutes(connection, (namespace, name), version, start, end, now)
 
-        return of_model(request, namespace, name, read)
+        return _of_model(monitor, request, (namespace, name), read)
+
+
+def _of_model(monitor: Monitor, request: Request, model: Model, read: Callable[[Connection], Answer]) -> Answer:
+    """What is read of one model; raises ProblemError for one that is not the caller's, or not known."""
+    monitor.access.caller(request.headers).require(model[0])
+    with monitor.store.reading() as connection:
+        if models.find(connection, model) is None:
+            raise ProblemError(UNKNOWN_MODEL, f"nothing was posted for {'/'.join(model)}, and nobody set it up")
+        return read(connection)
