@@ -98,9 +98,18 @@ class Evaluator:
             concerned = judged | set(incidents.counts(connection))
             settings = models.settings(connection, {one.model for one in known})
         for one in known:
-            if one.model in concerned or self._needs_moving(one, settings[one.model], now):
+            self._try_to_move(one, settings[one.model], now, concerned=one.model in concerned)
+
+    def _try_to_move(self, known: Known, settings: ModelSettings, now: float, *, concerned: bool) -> None:
+        try:
+            if concerned or self._needs_moving(known, settings, now):
                 with self._store.writing() as connection:
-                    self._move(connection, one, settings[one.model], now)
+                    self._move(connection, known, settings, now)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 nor must one model keep all others from being told of
+            self._metrics.failed("evaluate")
+            event("incident-unmoved", logging.ERROR, error=error, reason="InternalError", model="/".join(known.model))
 
     def _needs_moving(self, known: Known, settings: ModelSettings, now: float) -> bool:
         """Whether time alone has made something of it: silence, or labels that had long enough."""

@@ -25,6 +25,7 @@ from modelloop_monitor.store.traffic import MinuteKey
 from modelloop_monitor.store.windows import WindowKey
 
 _MOST_POSTS = 200
+_DAY = 86_400.0
 
 Model = tuple[str, str]
 
@@ -107,7 +108,7 @@ def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int], traffic_
             _add(folded.windows, window, Counted.of(post))
         outputs = {name: delta.counts for name, delta in post.outputs.items()}
         _add(folded.minutes, MinuteKey(*own, _floor(item.at, traffic_seconds)), MinuteCounts.of(post.traffic, outputs))
-        folded.predictions += _logged(post)
+        folded.predictions += _logged(item)
         if post.card is not None:
             folded.cards[CardKey(*own)] = post.card
     return folded
@@ -125,7 +126,8 @@ def _parsed(id_: int, at: float, received: float, body: bytes) -> Waiting:
     return Waiting(id_, at, received, ProfilePost.model_validate_json(kept(body)))
 
 
-def _logged(post: ProfilePost) -> list[dict[str, Any]]:
+def _logged(item: Waiting) -> list[dict[str, Any]]:
+    post = item.post
     own = {"namespace": post.namespace, "name": post.name, "version": post.version, "reference": post.reference}
     return [
         {
@@ -133,11 +135,20 @@ def _logged(post: ProfilePost) -> list[dict[str, Any]]:
             "request_id": logged.request_id,
             "row": logged.row,
             "entity": logged.entity,
-            "at": logged.at,
+            "at": _placed(item, logged.at),
             "prediction": json.dumps(logged.prediction),
         }
         for logged in post.predictions
     ]
+
+
+def _placed(item: Waiting, at: float) -> float:
+    """When a logged prediction was made by this monitor's clock: corrected as its post is, and of the day before it.
+
+    A time that makes no sense would else name a window that no database and no calendar has.
+    """
+    ahead = (item.post.since.timestamp() + item.post.until.timestamp()) / 2 - item.at
+    return min(max(at - ahead, item.at - _DAY), max(item.at, item.received))
 
 
 def _add(totals: dict[Any, Any], key: object, new: Counted | MinuteCounts) -> None:

@@ -68,9 +68,9 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         references=references,
         ingest=Ingest(store, metrics, max_queue=settings.max_queue),
         folder=folder,
-        taker=Taker(store, references),
+        taker=Taker(store, references, settings.clock_tolerance_seconds),
         joiner=Joiner(store),
-        quality=QualityJudge(store, references, grace_seconds=settings.grace_seconds),
+        quality=QualityJudge(store, references, metrics, grace_seconds=settings.grace_seconds),
         access=Access(
             token=None if settings.token is None else settings.token.get_secret_value(),
             user_header=settings.user_header.lower(),

@@ -65,9 +65,10 @@ class _Tally:
 class Taker:
     """Takes what is posted; several threads may."""
 
-    def __init__(self, store: Store, references: References) -> None:
+    def __init__(self, store: Store, references: References, clock_tolerance: float) -> None:
         self._store = store
         self._references = references
+        self._clock_tolerance = clock_tolerance
 
     def take(self, ledger: Ledger, posted: Posted, may: Callable[[str], bool], now: float) -> Receipt:
         """Keep what can be kept, all or none; `may` says of which namespaces. Raises ProblemError, StoreError."""
@@ -116,13 +117,20 @@ class Taker:
         outputs = outputs_of(self._references, logged)
         rows = []
         for one in items:
-            outcome = _decided(ledger, one.item, held, logged, outputs)
+            outcome = self._from_the_future(one.item, now) or _decided(ledger, one.item, held, logged, outputs)
             tally.count(one.place, outcome)
             if isinstance(outcome, Joined | Waits):
                 held[one.item.key] = _said(ledger, one.item)
                 rows.append(_row(ledger, model, one.item, outcome, now))
         outcomes.add(connection, ledger, rows)
         quality.mark(connection, [row for row in rows if row["predicted"] is not None])
+
+    def _from_the_future(self, item: Item, now: float) -> Refused | None:
+        ahead = 0.0 if item.at is None else item.at - now
+        if ahead <= self._clock_tolerance:
+            return None
+        most = f"more than the {self._clock_tolerance:g} s that clocks may differ"
+        return Refused(f"it says to be of {ahead:.0f} s from now, {most}")
 
 
 def outputs_of(references: References, logged: Mapping[str, Sequence[LoggedRow]]) -> dict[str, Output]:

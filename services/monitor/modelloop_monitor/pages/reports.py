@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection
 
 from modelloop_core.wire.minutes import Minutes
@@ -23,7 +24,10 @@ from modelloop_monitor.store.models import Model
 _HOUR, _DAY = 3_600.0, 86_400.0
 _MOST_WINDOWS = 2_000
 Answer = TypeVar("Answer")
-Moment = Annotated[AwareDatetime | None, Query(description="With its offset from UTC.")]
+_EARLIEST, _LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2900, 1, 1, tzinfo=UTC)
+Moment = Annotated[
+    Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)] | None, Query(description="With its offset from UTC.")
+]
 
 
 def add_reports(router: APIRouter, monitor: Monitor) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy import Connection
 
 from modelloop_core.feature_schema import Output
 from modelloop_monitor.checking import References
+from modelloop_monitor.logs import event
+from modelloop_monitor.metrics import Metrics
 from modelloop_monitor.quality.judging import Seen, judge_version, judge_window
 from modelloop_monitor.store import models, quality, quality_rows
 from modelloop_monitor.store.engine import Store
+from modelloop_monitor.store.errors import StoreError
 from modelloop_monitor.store.models import Model
 from modelloop_monitor.store.quality import Due, QualityKey
 
@@ -20,9 +25,10 @@ _BACK_SECONDS = 2 * 86_400.0
 class QualityJudge:
     """Judges what is due; several processes may try, one does."""
 
-    def __init__(self, store: Store, references: References, *, grace_seconds: float) -> None:
+    def __init__(self, store: Store, references: References, metrics: Metrics, *, grace_seconds: float) -> None:
         self._store = store
         self._references = references
+        self._metrics = metrics
         self._grace = grace_seconds
 
     def judge(self, now: float) -> int:
@@ -41,10 +47,22 @@ class QualityJudge:
         with self._store.reading() as connection:
             due = quality.due(connection, now, _AT_ONCE)
         for item in due:
-            self._window(item, now)
+            self._try(item, now)
         for model, version in {(item.key.model, item.key.version) for item in due}:
             self._version(model, version, now)
         return len(due)
+
+    def _try(self, item: Due, now: float) -> None:
+        try:
+            self._window(item, now)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 one model's window must not keep those of all others from being judged
+            self._metrics.failed("quality")
+            event("quality-unjudged", logging.ERROR, error=error, reason="InternalError", window=item.key._asdict())
+            with self._store.writing() as connection:
+                # Behind all others: it is tried again after its pause.
+                quality.postpone(connection, item.key, now)
 
     def _window(self, item: Due, now: float) -> None:
         with self._store.reading() as connection:

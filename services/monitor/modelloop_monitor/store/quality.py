@@ -84,6 +84,11 @@ def save(connection: Connection, judged: Due, document: str, now: float) -> None
     connection.execute(update(QUALITY).where(tuple_(*_KEY) == tuple_(*map(literal, judged.key))).values(values))
 
 
+def postpone(connection: Connection, key: QualityKey, now: float) -> None:
+    """Leave a window due, after its pause."""
+    connection.execute(update(QUALITY).where(tuple_(*_KEY) == tuple_(*map(literal, key))).values(updated=now))
+
+
 def latest(
     connection: Connection,
     model: models.Model,
