@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, select, tuple_
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, select, tuple_
 
 from modelloop_monitor.settings import DAY, MonitorSettings
 from modelloop_monitor.store import models, references
@@ -13,6 +13,7 @@ from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QU
 from modelloop_monitor.store.schema import (
     CARDS,
     INCIDENTS,
+    MODELS,
     OUTBOX,
     PREDICTIONS,
     REPORTS,
@@ -27,6 +28,8 @@ _ROWS_AT_ONCE = 5_000
 _GRACE_DAYS = 7.0
 """So long a reference is kept that no window needs: its first posts may be on their way."""
 
+_SECRETS_DAYS = 7.0
+
 
 class Pruner:
     """Prunes; several processes may try, one does."""
@@ -40,6 +43,8 @@ class Pruner:
         with self._store.alone("prune") as alone:
             if not alone:
                 return 0
+            with self._store.writing() as connection:
+                models.forget_alerts(connection, now - _SECRETS_DAYS * DAY)
             return sum(self._delete(table, old) for table, old in self._rules(now)) + self._forget_references(now)
 
     def _forget_references(self, now: float) -> int:
@@ -63,6 +68,9 @@ class Pruner:
         yield INCIDENTS, and_(INCIDENTS.c.closed.is_not(None), INCIDENTS.c.closed < told)
         yield OUTBOX, and_(OUTBOX.c.ended.is_not(None), OUTBOX.c.ended < told)
         yield SILENCES, SILENCES.c.until < told
+        # None is never: a model that was only set up, or only posted.
+        heard = (func.coalesce(at, 0) for at in (MODELS.c.last_post, MODELS.c.settings_at))
+        yield MODELS, and_(*(at < told for at in heard))
         yield QUALITY, QUALITY.c.since < told
         yield QUALITY_VERSIONS, QUALITY_VERSIONS.c.updated < told
         for model, seconds in self._prediction_ages().items():

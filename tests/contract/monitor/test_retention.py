@@ -5,14 +5,17 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from modelloop_core.drift.reference import digest_of
-from modelloop_core.wire.settings import ModelSettings, settings_path
+from modelloop_core.wire.settings import AlertSettings, ModelSettings, WebhookSettings, settings_path
 from modelloop_monitor.retention import Pruner
+from modelloop_monitor.store import models
 from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QUALITY_VERSIONS
 from modelloop_monitor.store.schema import PREDICTIONS, REFERENCES, REPORTS, SOURCES, TRAFFIC, WINDOWS
 from support.monitors import DIGEST, NOON, Running, counted_post, example_reference, quiet, running
 from support.outcomes import follow, log, tell
 
 DAY = 86_400.0
+CHURN = ("shop", "churn")
+ALERTS = AlertSettings(severity="critical", webhook=WebhookSettings(url="http://hook/in", key="k3y"))
 UNUSED = example_reference(seed=2).to_json()
 
 
@@ -128,3 +131,28 @@ def test_a_version_that_comes_back_brings_its_reference_again_to_every_process(d
         assert monitor.post(counted_post(1, monitor.time[0], *quiet(10))).status_code == 200
         monitor.work(monitor.time[0] + 3700)
         assert monitor.get("drift")["reference"] == DIGEST
+
+
+def _model(monitor: Running) -> ModelSettings | None:
+    with monitor.monitor.store.reading() as connection:
+        known = models.find(connection, CHURN)
+        return None if known is None else models.settings(connection, [CHURN])[CHURN]
+
+
+def test_keys_for_alerts_go_soon_after_a_model_and_the_model_after_its_reports(database: str) -> None:
+    with running(database, report_days=20) as monitor:
+        monitor.put_reference()
+        watched = ModelSettings(window_seconds=900, alerts=ALERTS)
+        monitor.client.put(settings_path(*CHURN), content=watched.model_dump_json())
+        monitor.time[0] = NOON + 3 * DAY
+        monitor.post(counted_post(0, monitor.time[0], *quiet(10)))
+        monitor.fold()
+
+        def kept(days: float) -> ModelSettings | None:
+            monitor.monitor.pruner.prune(NOON + days * DAY)
+            return _model(monitor)
+
+        assert kept(9.9) == watched, "it has posted within the week"
+        assert kept(10.1) == ModelSettings(window_seconds=900, alerts=AlertSettings(severity="critical"))
+        assert kept(22.9) is not None
+        assert kept(23.1) is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, literal, select, tuple_
+from sqlalchemy import Connection, func, literal, select, tuple_, update
 
-from modelloop_core.wire.settings import ModelSettings
+from modelloop_core.wire.settings import AlertSettings, ModelSettings
 from modelloop_monitor.store.schema import MODELS
 from modelloop_monitor.store.upsert import upsert
 
@@ -53,6 +53,21 @@ def settings(connection: Connection, wanted: Collection[Model]) -> dict[Model, M
     found = {(row.namespace, row.name): row.settings for row in connection.execute(query)}
     default = ModelSettings()
     return {model: ModelSettings.model_validate_json(found[model]) if model in found else default for model in wanted}
+
+
+def forget_alerts(connection: Connection, before: float) -> int:
+    """Of models that nobody has set up or heard of since then: forget whom to tell and with which keys; how many."""
+    idle = func.coalesce(MODELS.c.settings_at, 0) < before, func.coalesce(MODELS.c.last_post, 0) < before
+    rows = connection.execute(select(*_KEY, MODELS.c.settings).where(*idle, MODELS.c.settings.is_not(None))).all()
+    changed = 0
+    for row in rows:
+        settings = ModelSettings.model_validate_json(row.settings)
+        quiet = settings.model_copy(update={"alerts": AlertSettings(severity=settings.alerts.severity)})
+        if quiet != settings:
+            same = MODELS.c.namespace == row.namespace, MODELS.c.name == row.name
+            connection.execute(update(MODELS).where(*same).values(settings=quiet.model_dump_json()))
+            changed += 1
+    return changed
 
 
 def set_up(connection: Connection, model: Model, wanted: ModelSettings, now: float) -> None:
