@@ -11,7 +11,7 @@ import typer
 
 from modelloop_cli.options import CAFileOption, EndpointOption, OutputOption, RegionOption, RegistryOption
 from modelloop_cli.output import Output, print_json, print_lines
-from modelloop_core.captures_kept import prune as prune_files
+from modelloop_core.captures_pruning import prune as prune_files
 from modelloop_core.storage.open import open_store
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}

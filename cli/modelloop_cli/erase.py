@@ -12,7 +12,7 @@ from modelloop_cli.errors import REFUSED, describe
 from modelloop_cli.monitor_client import MonitorCAOption, MonitorClient, NamespaceOption, TokenOption, monitor_url
 from modelloop_cli.options import CAFileOption, EndpointOption, OutputOption, RegionOption, RegistryOption
 from modelloop_cli.output import Output, print_json, print_lines
-from modelloop_core.captures_kept import erase as erase_rows
+from modelloop_core.captures_erasing import erase as erase_rows
 from modelloop_core.storage.open import open_store
 from modelloop_core.wire.erasure import Erasure, ErasurePost, erasures_path
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from modelloop_core.api import MLModel
 from modelloop_core.api.fields import seconds
 from modelloop_core.api.spec import Registry as RegistryRef
-from modelloop_core.captures_kept import prune_some
+from modelloop_core.captures_pruning import prune_some
 from modelloop_core.registry import Registry
 from modelloop_core.storage.port import AccessDenied, NotFound, StoreError
 from modelloop_operator.cluster.cache import Key

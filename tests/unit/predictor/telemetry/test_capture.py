@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelloop_core.captures import Kind, captured_at
-from modelloop_core.captures_kept import erase
+from modelloop_core.captures_erasing import erase
 from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output, RegressionOutput
 from modelloop_core.storage.port import StoreError
 from modelloop_predictor.telemetry import spool as spools

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelloop_core.captures import Captured, Kind
-from modelloop_core.captures_kept import Erased, Pruned, UnreadableCapture, erase, prune, prune_some
+from modelloop_core.captures_erasing import Erased, UnreadableCapture, erase
+from modelloop_core.captures_pruning import Pruned, prune, prune_some
 from support.memory_store import MemoryStore
 
 HOUR = datetime(2026, 11, 27, 19, tzinfo=UTC)
