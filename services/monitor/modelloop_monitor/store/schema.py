@@ -58,8 +58,9 @@ REFERENCES = Table(
     METADATA,
     Column("digest", String(64), primary_key=True),
     Column("document", LargeBinary, nullable=False),
+    # When it was last known to be needed.
     Column("needed", Double, nullable=False),
-    comment="reference.json, deflated, and when it was last known to be needed.",
+    comment="reference.json, deflated.",
 )
 
 CARDS = Table(
