@@ -93,8 +93,15 @@ def test_a_client_that_would_rather_speak_http_2_is_answered(wire: Wire) -> None
     for number in (b"1", b"2", b"3"):
         _is_predicted(wire.ask(request(ROW, *wish, b"x-request-id: " + number)), number.decode())
     whole = request(ROW, *wish)
-    _is_predicted(wire.ask(whole[:80], whole[80:]))
+    upgrade = whole.index(b"Upgrade: h2c")
+    for cut in (80, upgrade - 2, upgrade, upgrade + 4):
+        _is_predicted(wire.ask(whole[:cut], whole[cut:]))
     _is_predicted(wire.ask(chunked(ROW, *wish)))
+    assert wire.ask(b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"\r\n".join(wish) + b"\r\n\r\n").status == 200
+    kinds = (whole, request(ROW), chunked(ROW, *wish))
+    wire.send(b"".join(kinds[number % 3] for number in range(30)))
+    for _ in range(30):
+        _is_predicted(wire.answer())
 
 
 def test_what_is_announced_and_not_sent_takes_nothing_from_others(running: PredictorProcess, wire: Wire) -> None:

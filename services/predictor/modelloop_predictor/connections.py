@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -70,6 +71,8 @@ class GuardedProtocol(HttpToolsProtocol):
     _unread_since: float | None = None
     _header_bytes = 0
     _headers_begun = False
+    wishes = False
+    """Whether what is read now is the head of a request that would rather speak another protocol."""
 
     def refuse(self, problem: ProblemError) -> None:
         """Answer what is no whole request, and close."""
@@ -112,15 +115,41 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._headers_begun = False
-        super().data_received(data)
+        self._feed(data)
         # Where the headers began in these very bytes, most of the bytes may belong to what came before.
         if self._headers_since is not None and not self._headers_begun:
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
                 self._refuse(ProblemError(HEADERS_TOO_LARGE, f"headers may have {_MOST_HEADER_BYTES} bytes"))
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(ProblemError(NOT_HTTP, "the bytes are no HTTP/1.1 request"))
+    def is_wish(self) -> bool:
+        """Whether the head that has just been read asks for another protocol; it is then read again without that.
+
+        A server may ignore the wish (RFC 9110, 7.8), which Java's own client has in every request. The parser would
+        take no body with it.
+        """
+        self.wishes = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        return self.wishes
+
+    def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while True:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except httptools.HttpParserUpgrade as met:
+                    if not self.wishes:
+                        return
+                    rest = rest[met.args[0] :]
+                    self.parser.feed_data(self._head_without_wish())
+        except httptools.HttpParserError:
+            self._refuse(ProblemError(NOT_HTTP, "the bytes are no HTTP/1.1 request"))
+
+    def _head_without_wish(self) -> bytes:
+        lines = b"".join(b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade")
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, lines)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,8})(?=\r\n)", re.IGNORECASE)
-_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _LONGEST = 4096
 
@@ -55,18 +54,6 @@ class KnownHead:
         return data[begin:] if len(data) - begin == int(digits) else None
 
 
-def without_upgrade(data: bytes) -> bytes:
-    """A head that asks for another protocol as one that does not: a server may ignore the wish (RFC 9110, 7.8).
-
-    The parser would take no body for a request that may be upgraded, and Java's own client asks for HTTP/2 in each.
-    """
-    end = data.find(_END)
-    end = len(data) if end < 0 else end
-    if not _UPGRADE.search(data, 0, end):
-        return data
-    return _UPGRADE.sub(b"\r\nignored:", data[:end]) + data[end:]
-
-
 def known_head(data: bytes, head: Head, kind: type) -> KnownHead | None:
     """The head that `data` begins with, if it is one to remember: not long, with one length, with nothing before it."""
     end = data.find(_END, 0, _LONGEST)
@@ -84,4 +71,4 @@ def has_plain_body(fields: Mapping[bytes, bytes], max_bytes: int) -> bool:
     length = fields.get(b"content-length", b"")
     if not length.isdigit() or len(length) > 8 or int(length) > max_bytes:
         return False
-    return b"transfer-encoding" not in fields and b"upgrade" not in fields
+    return b"transfer-encoding" not in fields

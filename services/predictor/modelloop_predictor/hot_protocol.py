@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
 from modelloop_predictor.accounts import identity, new_request_id
 from modelloop_predictor.connections import GuardedProtocol, Patrol
-from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head, without_upgrade
+from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head
 from modelloop_predictor.hot_calls import ANSWERED, NO_HEADERS, Headers, HotCall, calls_of
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
 from modelloop_predictor.serving import Serving
@@ -42,7 +42,7 @@ class PredictProtocol(GuardedProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._within_message:
-            super().data_received(data if self._headers_since is None else without_upgrade(data))
+            super().data_received(data)
             return
         known = self._known
         if known is not None and self._is_free() and not self.serving.stuck:
@@ -51,7 +51,7 @@ class PredictProtocol(GuardedProtocol):
                 self._answer_known(known, body)
                 return
         self._begun = 0
-        super().data_received(without_upgrade(data))
+        super().data_received(data)
         call = self._call
         # Of one message alone: of several, the bytes are the first one's and the call may be another's.
         if call is not None and self._begun == 1 and self._misses < _MISSES_BEFORE_GIVING_UP:
@@ -76,10 +76,14 @@ class PredictProtocol(GuardedProtocol):
 
     def on_message_begin(self) -> None:
         self._within_message = True
-        self._begun += 1
+        # A head that is read again is one message all the same.
+        if not self.wishes:
+            self._begun += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if self.is_wish():
+            return
         call = self._hot_call()
         if call is None:
             super().on_headers_complete()
@@ -109,6 +113,8 @@ class PredictProtocol(GuardedProtocol):
             call.fail(full)
 
     def on_message_complete(self) -> None:
+        if self.wishes:
+            return
         self._within_message = False
         call = self._call
         if call is None or call is not self.cycle or call.settled:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelloop_predictor.heads import Head, known_head, without_upgrade
+from modelloop_predictor.heads import Head, known_head
 from support.fuzz_targets import check_head
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\nContent-Length:  3\r\ncontent-type: application/json\r\n\r\n"
@@ -80,17 +80,3 @@ def test_only_the_digits_of_a_length_may_differ(data: bytes, body: bytes | None)
 )
 def test_a_head_that_is_not_plain_is_not_remembered(data: bytes) -> None:
     assert known_head(data, Head("/predict", None, None, -1), object) is None
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (b"POST / HTTP/1.1\r\nUpgrade: h2c\r\n\r\nbody", b"POST / HTTP/1.1\r\nignored: h2c\r\n\r\nbody"),
-        (b"POST / HTTP/1.1\r\nupgrade:x\r\nhost: y", b"POST / HTTP/1.1\r\nignored:x\r\nhost: y"),
-        (b"POST / HTTP/1.1\r\nx-upgrade: 1\r\n\r\n", b"POST / HTTP/1.1\r\nx-upgrade: 1\r\n\r\n"),
-        (b"POST / HTTP/1.1\r\n\r\n\r\nUpgrade: in the body", b"POST / HTTP/1.1\r\n\r\n\r\nUpgrade: in the body"),
-    ],
-    ids=["a wish", "in part of a head", "another header", "in the body"],
-)
-def test_a_wish_for_another_protocol_is_ignored(given: bytes, expected: bytes) -> None:
-    assert without_upgrade(given) == expected

@@ -104,3 +104,46 @@ def test_another_head_meets_the_parser_again(started: Start) -> None:
             connection.data_received(_request("/predict", {"features": [1, 2]}, "X-Request-Id: other"))
 
     _connected(started, tell)
+
+
+_WISH = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk")
+_WISHING = _request("/predict", {"features": [1, 2]}, *_WISH)
+
+
+def _answers(transport: Transport) -> int:
+    return b"".join(transport.written).count(b'{"prediction":')
+
+
+def test_a_wish_for_another_protocol_is_ignored_wherever_its_head_is_cut(started: Start) -> None:
+    """Java's own client has it in every request."""
+
+    async def tell(connection: Any, transport: Transport) -> None:
+        for cut in range(1, len(_WISHING)):
+            connection.data_received(_WISHING[:cut])
+            connection.data_received(_WISHING[cut:])
+            await asyncio.sleep(0)
+            assert _answers(transport) == cut, transport.written[-1]
+
+    _connected(started, tell)
+
+
+def test_a_wish_is_ignored_behind_another_request(started: Start) -> None:
+    async def tell(connection: Any, transport: Transport) -> None:
+        # Refused within the call, so that the one behind it is not left to the framework.
+        connection.data_received(_request("/predict", {"features": [1]}) + _WISHING)
+        assert transport.written[-1].startswith(b"HTTP/1.1 422")
+        await asyncio.sleep(0)
+        assert _answers(transport) == 1
+
+    _connected(started, tell)
+
+
+def test_a_head_with_a_wish_is_remembered(started: Start) -> None:
+    async def tell(connection: Any, transport: Transport) -> None:
+        for parser in (connection.parser, NeverAsked()):
+            connection.parser = parser
+            connection.data_received(_WISHING)
+            await asyncio.sleep(0)
+        assert _answers(transport) == 2
+
+    _connected(started, tell)
