@@ -123,7 +123,7 @@ class RestCodec:
             return self._decoder.decode(text)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
-            raise _invalid(path.rstrip("`").lstrip(".") or "request", _in_json_terms(message)) from None
+            raise _invalid(path.rstrip("`").lstrip(".") or "request", in_json_terms(message)) from None
         except UnicodeDecodeError:
             raise ProblemError(MALFORMED, "the JSON is not UTF-8") from None
         except (msgspec.DecodeError, RecursionError) as error:
@@ -176,7 +176,7 @@ def _checked_size(given: InferInput, size: object, left: int) -> int:
     return size
 
 
-def _in_json_terms(message: str) -> str:
+def in_json_terms(message: str) -> str:
     """The decoder's message with JSON's names of types instead of Python's."""
     return re.sub(r"\b(str|int|float|bool)\b", lambda found: _JSON_NAMES[found[0]], message)
 

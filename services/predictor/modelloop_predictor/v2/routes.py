@@ -13,7 +13,7 @@ from modelloop_predictor.problems import MALFORMED, NOT_READY, ProblemError, ret
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.v2 import model
 from modelloop_predictor.v2.openapi import INDEX, INFER, answers, infer_answers
-from modelloop_predictor.v2.rest import JSON_TYPE, LENGTH_HEADER, check_infer_type, json_length
+from modelloop_predictor.v2.rest import JSON_TYPE, LENGTH_HEADER, check_infer_type, in_json_terms, json_length
 
 
 class _IndexRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -109,7 +109,7 @@ def _index_request(body: bytes) -> _IndexRequest:
     try:
         return msgspec.json.decode(body, type=_IndexRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(MALFORMED, f'expected {{"ready": true}} or nothing: {error}') from None
+        raise ProblemError(MALFORMED, f'expected {{"ready": true}} or nothing: {in_json_terms(str(error))}') from None
 
 
 def _check_ready(serving: Serving) -> None:

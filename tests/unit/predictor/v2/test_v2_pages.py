@@ -97,6 +97,11 @@ def test_an_index_of_something_else_is_refused(people: Predictor, body: bytes) -
     refusal(people.ask("POST", "/v2/repository/index", content=body), 400, "MalformedBody")
 
 
+def test_an_index_of_something_else_is_told_in_the_terms_of_json(people: Predictor) -> None:
+    answer = people.ask("POST", "/v2/repository/index", content=b'{"ready": "yes"}')
+    assert "Expected `true or false`, got `text`" in answer.json()["error"]
+
+
 def test_while_draining_it_answers_and_closes(started: Start) -> None:
     predictor = started(model_files.Logistic())
     predictor.serving.readiness.drain()
