@@ -21,6 +21,7 @@ from modelloop_predictor.questions import Question, checked_rows
 from modelloop_predictor.recent import RecentAnswers
 from modelloop_predictor.scoring import Scoring
 from modelloop_predictor.shared_answers import Entry, SharedAnswers
+from modelloop_predictor.turns import Turn
 
 _MOST_STORES = 1000
 
@@ -46,6 +47,7 @@ class CachedScoring:
         shared: SharedAnswers | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.clock = clock
         self._scoring = scoring
         self._tally = tally
         self._seconds = seconds
@@ -194,7 +196,14 @@ class _Flight:
     def fail(self, error: Exception) -> None:
         # A deadline is over for those alone whose own it is: who came later waits on.
         late = isinstance(error, ProblemError) and error.kind is DEADLINE
-        now = self._loop.time()
+        now, turn = self._loop.time(), Turn(self._cache.clock)
         for member in self._members:
             if not member.settled and (not late or member.deadline <= now):
                 member.fail(error)
+                if turn.is_over:
+                    break
+        else:
+            return
+        if not late:
+            # Of those who are late it is the model's queue that calls again.
+            self._loop.call_soon(self.fail, error)

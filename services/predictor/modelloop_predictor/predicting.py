@@ -14,12 +14,13 @@ from modelloop_predictor.version import LoadedVersion
 
 
 class _Awaited:
-    """A question whose outcome is a future."""
+    """A question whose outcome is a future; `by` is the version whose predictions they are."""
 
     def __init__(
         self, version: LoadedVersion, rows: Float64s, exchange: Exchange, outcome: asyncio.Future[Values]
     ) -> None:
-        self.version = version
+        self.version = self.by = version
+        self._exchange = exchange
         self.request_id, self.entity, self.live = exchange.request_id, exchange.entity, exchange.live
         self.count = len(rows)
         self.deadline = 0.0
@@ -38,7 +39,19 @@ class _Awaited:
         self._outcome.set_result(values)
 
     def fail(self, error: Exception) -> None:
-        self._outcome.set_exception(error)
+        fallback = self.version.fallback
+        if fallback is None:
+            self._outcome.set_exception(error)
+            return
+        # Here and not where it is awaited: whoever has many to fail is the one who can let others get their turn.
+        problem = problem_of(error, self.request_id)
+        values = fallback.instead_of(problem, self.rows)
+        if values is None:
+            self._outcome.set_exception(problem)
+            return
+        self._exchange.fall_back(problem.kind.reason, fallback.answered_by)
+        self.by = fallback.version or self.version
+        self._outcome.set_result(values)
 
 
 async def predict(
@@ -48,22 +61,12 @@ async def predict(
 
     Raises InferenceError, or ProblemError for a full queue, a missed deadline or a model that hangs.
     """
-    try:
-        return await _modelled(serving, version, rows, exchange), version
-    except Exception as error:
-        if version.fallback is None:
-            raise
-        problem = problem_of(error, exchange.request_id)
-        values = version.fallback.instead_of(problem, lambda: rows)
-        if values is None:
-            raise problem from error if problem is not error else None
-        exchange.fall_back(problem.kind.reason, version.fallback.answered_by)
-        return values, version.fallback.version or version
-
-
-async def _modelled(serving: Serving, version: LoadedVersion, rows: Float64s, exchange: Exchange) -> Values:
-    serving.check_unstuck()
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Values] = loop.create_future()
-    serving.questions.ask(_Awaited(version, rows, exchange, outcome), loop)
-    return await outcome
+    question = _Awaited(version, rows, exchange, outcome)
+    try:
+        serving.check_unstuck()
+        serving.questions.ask(question, loop)
+    except Exception as error:  # noqa: BLE001 the way of a question that fails is the same whether it was taken or not
+        question.fail(error)
+    return await outcome, question.by

@@ -1,12 +1,14 @@
 """Zero-wait micro-batching: what arrives in one turn of the event loop, or while the model is busy, shares one forward.
 
 No request waits for a timer unless a `max_delay` asks for it. The queue is bounded, each request has a deadline, and a
-request on which the model fails costs only itself: the others of its batch are asked again without it.
+request on which the model fails costs only itself: the others of its batch are asked again without it. What is done on
+the event loop for many at once is done a little at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.problems import DEADLINE, QUEUE_FULL, ProblemError, retry_later
 from modelloop_predictor.questions import Outcomes, Question, answer, parts, read
 from modelloop_predictor.telemetry.audience import Audience
+from modelloop_predictor.turns import Turn
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,14 @@ class Limits:
 class Scoring:
     """Asks the model on behalf of requests; every method belongs to the one event loop."""
 
-    def __init__(self, thread: ModelThread, limits: Limits, forwarded: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        thread: ModelThread,
+        limits: Limits,
+        forwarded: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._thread = thread
         self._limits = limits
         self._forwarded = forwarded
@@ -40,7 +50,7 @@ class Scoring:
         self._running: list[Question] = []
         self._running_open = 0
         self._flush_due: asyncio.Handle | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
         self.audience: Audience | None = None
 
     @property
@@ -82,7 +92,18 @@ class Scoring:
         if self._flush_due is not None:
             self._flush_due.cancel()
             self._flush_due = None
+        self._forward_next(loop)
+        if not self._waiting or self._running:
+            return
+        turn = Turn(self._clock)
         while self._waiting and not self._running:
+            if turn.is_over:
+                self._flush_due = loop.call_soon(self._flush, loop)
+                return
+            self._forward_next(loop)
+
+    def _forward_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting and not self._running:
             batch, rows = read(self._next_batch())
             if batch:
                 self._forward_batch(batch, rows, loop)
@@ -166,12 +187,18 @@ class Scoring:
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what is overdue. One alarm serves all: in steady traffic it rings once a timeout."""
-        now = loop.time()
+        now, turn = loop.time(), Turn(self._clock)
         for question in (*self._running, *self._waiting):
             if question.deadline <= now and not question.settled:
                 question.fail(ProblemError(DEADLINE, f"the model did not answer within {self._limits.timeout:g} s"))
+                # A fallback that is a model answers within fail.
+                if turn.is_over:
+                    break
         self._waiting = deque(question for question in self._waiting if not question.settled)
         still_running = [question for question in self._running if not question.settled]
         self._running_open = len(still_running)
         due = min((question.deadline for question in (*still_running, *self._waiting)), default=None)
-        self._alarm = None if due is None else loop.call_at(due, self._expire, loop)
+        if due is not None and due <= now:
+            self._alarm = loop.call_soon(self._expire, loop)
+        else:
+            self._alarm = None if due is None else loop.call_at(due, self._expire, loop)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fakes.held_loop import HeldLoop, HeldThread
 from modelloop_core.inference import Float64s, ModelFailed
 from modelloop_predictor.accounts import Exchange
 from modelloop_predictor.answers import Values
@@ -49,6 +50,15 @@ def counting(predictor: Predictor, answer: float = 0.25) -> list[int]:
 
     replace_model(predictor, count)
     return forwards
+
+
+def raising(error: Exception) -> Callable[[Float64s], Float64s]:
+    """A model that does nothing else."""
+
+    def fail(rows: Float64s) -> Float64s:
+        raise error
+
+    return fail
 
 
 def test_what_was_answered_is_not_asked_again(started: Start) -> None:
@@ -115,10 +125,7 @@ def test_invalid_requests_are_refused_as_without_a_cache(started: Start) -> None
 def test_errors_and_fallbacks_are_not_kept(started: Start) -> None:
     predictor = started(model_files.Logistic(), cache_max_entries=10, fallback={"constant": 0.5})
 
-    def fail(rows: Float64s) -> Float64s:
-        raise ModelFailed("raised")
-
-    replace_model(predictor, fail)
+    replace_model(predictor, raising(ModelFailed("raised")))
     answers = [predictor.predict(ROW) for _ in range(2)]
     assert [answer.headers["x-model-fallback"] for answer in answers] == ["ModelFailed"] * 2
     counting(predictor)
@@ -248,6 +255,51 @@ def test_a_deadline_that_is_over_is_not_that_of_who_came_later(started: Start) -
         assert await late._outcome == [0.0]
 
     asyncio.run(story())
+
+
+class Costly(_Awaited):
+    """A question whose failing takes 2 ms, as where a fallback answers."""
+
+    clock: Clock
+
+    def fail(self, error: Exception) -> None:
+        super().fail(error)
+        self.clock.now += 0.002
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["late", "failed"])
+def test_a_failure_that_many_share_is_told_to_a_few_at_a_time(started: Start, late: bool) -> None:
+    predictor = started(model_files.Logistic())
+    replace_model(predictor, raising(ModelFailed("raised")))
+    version, clock, loop, thread = predictor.serving.version, Clock(), HeldLoop(), HeldThread()
+    assert version is not None
+    scoring = Scoring(thread, Limits(64, 0.0, 100, 1.0), lambda _: None, clock)
+    cache = CachedScoring(scoring, RequestTally(), most_rows=10, seconds=60, clock=clock)
+    others: list[int] = []
+
+    async def story() -> None:
+        outcomes: list[asyncio.Future[Values]] = [asyncio.get_running_loop().create_future() for _ in range(30)]
+        for outcome in outcomes:
+            question = Costly(version, np.array([[1.0, 2.0]]), EXCHANGE, outcome)
+            question.clock = clock
+            cache.ask(question, loop)
+
+        def other() -> None:
+            others.append(sum(outcome.done() for outcome in outcomes))
+            if others[-1] < len(outcomes) and len(others) < 99:
+                loop.call_soon(other)
+
+        loop.turn()
+        loop.call_at(loop.time() + late, other)
+        if late:
+            loop.advance(1.0)
+        else:
+            thread.work()
+            loop.turn()
+        assert len({type(outcome.exception()) for outcome in outcomes}) == 1
+
+    asyncio.run(story())
+    assert max(np.diff([0, *others])) <= 3
 
 
 def test_nobody_joins_a_flight_that_never_began(started: Start) -> None:

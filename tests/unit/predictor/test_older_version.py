@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,13 @@ from modelloop_core.inference import BadOutput, Float64s, ModelFailed
 from modelloop_core.manifest import ModelFormat
 from modelloop_core.storage.port import Unavailable
 from modelloop_core.versions import Version
+from modelloop_predictor.accounts import Exchange
+from modelloop_predictor.answers import Values
 from modelloop_predictor.failures import Failure
 from modelloop_predictor.loader import Loader
 from modelloop_predictor.older_version import OlderVersion
+from modelloop_predictor.predicting import _Awaited
+from modelloop_predictor.problems import DEADLINE, ProblemError
 from support import model_files
 from support.open_inference import infer, tensor
 from support.predictor_inside import Predictor, settings_for
@@ -149,6 +154,23 @@ def test_where_it_fails_as_well_the_error_is_the_served_models(
         assert (answer.status_code, answer.json()["reason"]) == (500, "BadOutput")
         assert answer.headers["x-model-version"] == "v1.2.3"
         assert "fallback-failed" in [record.message for record in caplog.records]
+
+
+def test_whoever_fails_a_request_has_its_fallback_answer_at_once(tmp_path: Path) -> None:
+    """So that who has many to fail can let others get their turn between."""
+    with started(tmp_path) as predictor:
+        version = predictor.serving.version
+        assert version is not None
+
+        async def story() -> None:
+            outcome: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
+            exchange = Exchange("late", None, "/predict")
+            _Awaited(version, np.array([[1.0, 2.0]]), exchange, outcome).fail(ProblemError(DEADLINE, "late"))
+            assert outcome.done()
+            assert outcome.result() == [OLDERS_ANSWER]
+            assert (exchange.fallback, exchange.answered_by) == ("DeadlineExceeded", "v1.0.0")
+
+        asyncio.run(story())
 
 
 def test_an_invalid_request_is_refused_whatever_the_model_does(tmp_path: Path) -> None:

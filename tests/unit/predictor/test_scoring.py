@@ -84,11 +84,12 @@ class Desk:
 
     def __init__(self, opened: LoadedVersion, *, quick: bool, model: Sums | None = None, **limits: Any) -> None:
         self.loop, self.thread, self.model = HeldLoop(), HeldThread(), model or Sums()
+        self.clock = 0.0
         scorer = Scorer(SIGNATURE, Preprocessing(), self.model)
         self.version = dataclasses.replace(opened, scorer=scorer, quick=quick)
         self.batches: list[int] = []
         given = {"max_rows": 8, "max_delay": 0.0, "max_waiting": 10, "timeout": 1.0, **limits}
-        self.scoring = Scoring(self.thread, Limits(**given), self.batches.append)
+        self.scoring = Scoring(self.thread, Limits(**given), self.batches.append, lambda: self.clock)
 
     def ask(self, *rows: list[float], quickly: bool = True) -> Asked:
         """Ask for some rows; what came of it is kept by what is returned."""
@@ -334,6 +335,64 @@ def test_rows_that_cannot_be_read_cost_only_their_own_request(desk: Open) -> Non
     other = at.ask([0.2, 0.0])
     at.loop.turn()
     assert (type(odd.failure), len(other.outcomes)) == (KeyError, 1)
+
+
+class _Costly(Asked):
+    """A request whose failing takes 2 ms, as where a fallback answers; notes how many went before each turn of others."""
+
+    desk: Desk
+
+    def fail(self, error: Exception) -> None:
+        super().fail(error)
+        self.desk.clock += 0.002
+
+
+def test_those_whose_time_is_over_are_answered_a_few_at_a_time(desk: Open) -> None:
+    at = desk(quick=False, max_waiting=100)
+    late = [_Costly(at.version, [[0.1, 0.0]]) for _ in range(30)]
+    for question in late:
+        question.desk = at
+        at.scoring.ask(question, at.loop)
+    others: list[int] = []
+
+    def other() -> None:
+        others.append(sum(question.settled for question in late))
+        if others[-1] < len(late) and len(others) < 99:
+            at.loop.call_soon(other)
+
+    at.loop.call_at(at.loop.time() + 1.0, other)
+    at.loop.advance(1.0)
+    assert [question.failure.kind for question in late] == [DEADLINE] * 30
+    assert max(np.diff([0, *others])) <= 3
+    assert at.scoring.waiting == 0
+
+
+class _Slowly(Sums):
+    """A model that takes 2 ms."""
+
+    desk: Desk
+
+    def predict(self, matrix: Any) -> Any:
+        self.desk.clock += 0.002
+        return super().predict(matrix)
+
+
+def test_many_batches_of_a_quick_model_let_others_get_their_turn(desk: Open) -> None:
+    at = desk(max_rows=1, max_waiting=100, model=_Slowly())
+    assert isinstance(at.model, _Slowly)
+    at.model.desk = at
+    asked = [at.ask([0.1, 0.0]) for _ in range(30)]
+    others: list[int] = []
+
+    def other() -> None:
+        others.append(len(at.model.forwards))
+        if others[-1] < len(asked) and len(others) < 99:
+            at.loop.call_soon(other)
+
+    at.loop.call_soon(other)
+    at.loop.turn()
+    assert [len(question.outcomes) for question in asked] == [1] * 30
+    assert max(np.diff([0, *others])) <= 4
 
 
 def test_one_alarm_serves_all_requests(desk: Open) -> None:
