@@ -1,37 +1,35 @@
 """Reads the usual request in one typed pass, without looking at single values; whatever is odd is left to `validation`.
 
 The decoder knows each column's JSON type, so a request that passes it needs only its bounds checked, and these are
-checked for a whole batch at a time. Nothing is refused here: None means "read it the slow way", which either
-finds the request good or names the field at fault. Both ways accept the same requests (a test holds them together).
+checked for a whole batch at a time. Nothing but too many rows is refused here: None means "read it the slow way",
+which either finds the request good or names the field at fault. Both ways accept the same requests (a test holds them
+together).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature, level_text
-from modelloop_core.inference import UNSEEN, Float64s
+from modelloop_core.feature_schema import NumericFeature, Signature
+from modelloop_core.inference import Float64s
 from modelloop_predictor.number_rows import NumberReader, NumberRows
 from modelloop_predictor.parsing import is_entity, is_request_id
+from modelloop_predictor.problems import check_row_count
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
-from modelloop_predictor.validation import LARGEST_FLOAT32
+from modelloop_predictor.typed_rows import Bounds, Coder, Row, Whole, json_type, row_type
 
-Row = tuple[Any, ...]
 Cells = list[Row] | Float64s
 """A request's rows before they are held against their bounds: values as JSON has them, or an array of numbers."""
 # In a small body few numbers are saved, and the way to them costs 2 us more.
 _LEAST_NUMBERS_BYTES = 2048
 _ABSENT = msgspec.UNSET
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
-# The slow way has larger ones as floats, whose text differs; so they are left to it.
-_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Level = str | _Whole | float | bool
 
 
 class Quick:
@@ -62,13 +60,15 @@ class FastReader:
         self._numbers_from = numbers_from
         self._numbers = NumberReader(len(signature.inputs), entity_key) if _is_numbers(signature) else None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_request(signature, entity_key))
-        self._levels = tuple(_levels(signature, unseen))
-        self._bounds = _Bounds(signature)
+        self._coder = Coder(signature, unseen)
+        self._bounds = Bounds(signature)
 
     def decode(self, body: bytes) -> Quick | NumberRows | None:
-        """The request's parts, or None when it has to be read the slow way."""
+        """The request's parts, or None when it has to be read the slow way; raises 413 for too many rows."""
         if self._numbers is not None and len(body) >= self._numbers_from:
-            return self._numbers.decode(body) or self._typed(body)
+            numbers = self._numbers.decode(body)
+            # Where no row comes by name, what is no number to that reader is none to this one.
+            return self._typed(body) if numbers is None and body.find(b"{", 1) >= 0 else numbers
         return self._typed(body)
 
     def matrix(self, parts: Sequence[Cells]) -> Float64s | None:
@@ -97,57 +97,16 @@ class FastReader:
             cells, many = [row if type(row) is tuple else msgspec.structs.astuple(row) for row in instances], True
         else:
             return None
+        check_row_count(len(cells))
         try:
-            coded = [self._coded(row) for row in cells] if self._levels else cells
+            coded = self._coder.coded(cells)
         except LookupError:
             return None
         return Quick(coded, many=many, request_id=request_id, entity=None if entity is None else str(entity))
 
-    def _coded(self, row: Row) -> Row:
-        cells = list(row)
-        for position, code in self._levels:
-            cells[position] = code(cells[position])
-        return tuple(cells)
-
-
-class _Bounds:
-    """What each column's numbers must be, for all columns at once."""
-
-    def __init__(self, signature: Signature) -> None:
-        features = signature.inputs
-        self._width = len(features)
-        self._low = np.array([_low(feature) for feature in features])
-        self._high = np.array([_high(feature) for feature in features])
-        self._float32_alone = bool((self._low == -LARGEST_FLOAT32).all() and (self._high == LARGEST_FLOAT32).all())
-        self._nulls = any(feature.nullable for feature in features)
-        self._nullable = np.array([feature.nullable for feature in features])
-        self._whole = np.flatnonzero([_is_whole(feature) for feature in features])
-
-    def matrix(self, cells: Iterable[Row]) -> Float64s:
-        if self._nulls:
-            # None becomes NaN; the quicker way below does not know None.
-            return np.array(cells, dtype=np.float64).reshape(-1, self._width)
-        return np.fromiter(chain.from_iterable(cells), dtype=np.float64).reshape(-1, self._width)
-
-    def hold(self, rows: Float64s) -> bool:
-        if self._nulls:
-            nulls = np.isnan(rows)
-            inside = (rows >= self._low) & (rows <= self._high) | (nulls & self._nullable)
-            rows = np.where(nulls, 0.0, rows) if self._whole.size else rows
-            return bool(inside.all()) and self._are_whole(rows)
-        if self._float32_alone:
-            return bool(np.abs(rows).max() <= LARGEST_FLOAT32) and self._are_whole(rows)
-        return bool(((rows >= self._low) & (rows <= self._high)).all()) and self._are_whole(rows)
-
-    def _are_whole(self, rows: Float64s) -> bool:
-        if not self._whole.size:
-            return True
-        values = rows[:, self._whole]
-        return bool((values == np.trunc(values)).all())
-
 
 def _request(signature: Signature, entity_key: str) -> type:
-    row: Any = tuple.__class_getitem__(tuple(_json_type(feature) for feature in signature.inputs))
+    row: Any = row_type(signature)
     if all(map(_is_plain, signature.feature_names)):
         row = row | _named_row(signature)
     fields = [
@@ -157,7 +116,7 @@ def _request(signature: Signature, entity_key: str) -> type:
     ]
     never: dict[str, Any] = {}
     if _is_plain(entity_key):
-        fields.append(("entity", str | _Whole | None, None))
+        fields.append(("entity", str | Whole | None, None))
     else:
         never = {"entity": None}
     return msgspec.defstruct(
@@ -166,7 +125,7 @@ def _request(signature: Signature, entity_key: str) -> type:
 
 
 def _named_row(signature: Signature) -> type:
-    fields = [(f"f{position}", _json_type(feature)) for position, feature in enumerate(signature.inputs)]
+    fields = [(f"f{position}", json_type(feature)) for position, feature in enumerate(signature.inputs)]
     names = {f"f{position}": feature.name for position, feature in enumerate(signature.inputs)}
     return msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
 
@@ -176,59 +135,5 @@ def _is_plain(name: str) -> bool:
     return not _ESCAPED.search(name)
 
 
-def _json_type(feature: Feature) -> Any:
-    kind: Any = float
-    if isinstance(feature, CategoricalFeature):
-        kind = _Level
-    elif feature.dtype == "bool":
-        kind = bool | float
-    return kind | None if feature.nullable else kind
-
-
-def _levels(signature: Signature, unseen: UnseenLevels) -> Iterable[tuple[int, Callable[[Any], float]]]:
-    for position, feature in enumerate(signature.inputs):
-        if isinstance(feature, CategoricalFeature):
-            yield position, _coder(feature, unseen.noter(feature.name))
-
-
-def _coder(feature: CategoricalFeature, note: Callable[[str], None] | None) -> Callable[[Any], float]:
-    codes: dict[str | None, float] = {level: float(position) for position, level in enumerate(feature.levels)}
-    if feature.nullable:
-        codes[None] = float("nan")
-    if not feature.open:
-        return lambda value: codes[value if value is None or type(value) is str else level_text(value)]
-    if note is None:
-        return lambda value: codes.get(value if value is None or type(value) is str else level_text(value), UNSEEN)
-
-    def code(value: Any) -> float:
-        text = value if value is None or type(value) is str else level_text(value)
-        found = codes.get(text)
-        if found is None:
-            # Null has a code where it is allowed; where it is not, the decoder has refused it.
-            note(str(text))
-            return UNSEEN
-        return found
-
-    return code
-
-
-def _low(feature: Feature) -> float:
-    if isinstance(feature, CategoricalFeature):
-        return UNSEEN
-    least = 0.0 if feature.dtype == "bool" else -LARGEST_FLOAT32
-    return least if feature.minimum is None else max(feature.minimum, least)
-
-
-def _high(feature: Feature) -> float:
-    if isinstance(feature, CategoricalFeature):
-        return float(len(feature.levels))
-    most = 1.0 if feature.dtype == "bool" else LARGEST_FLOAT32
-    return most if feature.maximum is None else min(feature.maximum, most)
-
-
 def _is_numbers(signature: Signature) -> bool:
     return all(isinstance(one, NumericFeature) and one.dtype != "bool" and not one.nullable for one in signature.inputs)
-
-
-def _is_whole(feature: Feature) -> bool:
-    return isinstance(feature, NumericFeature) and feature.dtype in ("int64", "bool")

@@ -17,7 +17,7 @@ from modelloop_predictor.edge import PREDICT_PATH, problem_answer
 from modelloop_predictor.fast_rows import Cells
 from modelloop_predictor.heads import Head
 from modelloop_predictor.parsing import check_content_type, known_id, parse
-from modelloop_predictor.problems import ProblemError, check_row_count
+from modelloop_predictor.problems import ProblemError
 from modelloop_predictor.questions import checked_rows
 from modelloop_predictor.translation import problem_of
 from modelloop_predictor.v2.contract import Inference
@@ -154,7 +154,6 @@ class PredictCall(HotCall):
         if quick is None:
             self.rows()
             return
-        check_row_count(len(quick.cells))
         self.cells, self.many, self.count = quick.cells, quick.many, len(quick.cells)
         self.entity = quick.entity
         if quick.request_id is not None:

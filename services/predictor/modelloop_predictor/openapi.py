@@ -10,8 +10,8 @@ from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFe
 from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_PATTERN, PredictRequest
 from modelloop_predictor.edge import PREDICT_PATH, V2_PATH
 from modelloop_predictor.parsing import LONGEST_ENTITY
+from modelloop_predictor.typed_rows import LARGEST_FLOAT32
 from modelloop_predictor.v2.openapi import add_example, add_schemas
-from modelloop_predictor.validation import LARGEST_FLOAT32
 from modelloop_predictor.version import LoadedVersion
 
 Schema = dict[str, Any]

@@ -8,18 +8,18 @@ whole numbers beyond 2**53 lose their last digits. Every feature must be there, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, assert_never
-
-import numpy as np
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature, level_text
 from modelloop_core.inference import UNSEEN, Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import MOST_ERRORS, Envelope, kind_of, shown
 from modelloop_predictor.problems import INVALID, ProblemError
+from modelloop_predictor.sieve import Sieve
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
+from modelloop_predictor.typed_rows import LARGEST_FLOAT32
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _NULL = float("nan")
 
 _Reader = Callable[[Any], float]
@@ -36,16 +36,18 @@ class RowReader:
         self._names = signature.feature_names
         self._readers = tuple(_reader(feature, unseen) for feature in signature.inputs)
         self._by_name = dict(zip(self._names, self._readers, strict=True))
+        self._sieve = Sieve(signature, unseen)
 
     def read(self, envelope: Envelope) -> Float64s:
         """float64 [n, features] of a request's rows; raises 422 naming up to 100 faulty fields."""
-        try:
-            return np.array([self._row(row) for row in envelope.rows], dtype=np.float64)
-        except (_Refused, LookupError):
-            errors = list(self._errors(envelope))
+        rows, odd = self._sieve.sift(envelope.rows)
+        errors = list(islice(self._errors(envelope, odd), MOST_ERRORS))
+        if errors:
             more = " (and more)" if len(errors) > 1 else ""
-            detail = f"{errors[0].field}: {errors[0].message}{more}"
-            raise ProblemError(INVALID, detail, errors) from None
+            raise ProblemError(INVALID, f"{errors[0].field}: {errors[0].message}{more}", errors)
+        for position in odd:
+            rows[position] = self._row(envelope.rows[position])
+        return rows
 
     def value(self, column: int, value: Any) -> tuple[float, str | None]:
         """The number that one value becomes in `column`, and why it cannot be there (else None)."""
@@ -54,23 +56,15 @@ class RowReader:
         except _Refused as refused:
             return _NULL, str(refused)
 
-    def _row(self, row: Any) -> list[float]:
-        # The quick way: says that something is wrong, not what; `_errors` then takes its time.
-        if len(row) != len(self._readers) if isinstance(row, list | dict) else True:
-            raise _Refused
+    def _row(self, row: list[Any] | dict[str, Any]) -> list[float]:
         if isinstance(row, list):
             return [reader(value) for reader, value in zip(self._readers, row, strict=True)]
         return [reader(row[name]) for name, reader in self._by_name.items()]
 
-    def _errors(self, envelope: Envelope) -> Iterator[FieldError]:
-        found = 0
-        for position, row in enumerate(envelope.rows):
+    def _errors(self, envelope: Envelope, positions: list[int]) -> Iterator[FieldError]:
+        for position in positions:
             place = f"instances[{position}]" if envelope.many else "features"
-            for error in self._row_errors(row, place):
-                yield error
-                found += 1
-                if found == MOST_ERRORS:
-                    return
+            yield from self._row_errors(envelope.rows[position], place)
 
     def _row_errors(self, row: Any, place: str) -> Iterator[FieldError]:
         if isinstance(row, list):

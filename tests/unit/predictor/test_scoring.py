@@ -338,7 +338,7 @@ def test_rows_that_cannot_be_read_cost_only_their_own_request(desk: Open) -> Non
 
 
 class _Costly(Asked):
-    """A request whose failing takes 2 ms, as where a fallback answers; notes how many went before each turn of others."""
+    """A request whose failing takes 2 ms, as where a fallback answers."""
 
     desk: Desk
 

@@ -26,7 +26,7 @@ from modelloop_predictor.parsing import check_entity, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.rows import MATRIX, TensorReader, is_matrix
-from modelloop_predictor.v2.tensors import TEXT, Tensor
+from modelloop_predictor.v2.tensors import TEXT, Described, Tensor
 
 _MOST_STRANGE = 1000
 
@@ -99,19 +99,20 @@ class Contract:
         self._entity_key = entity_key
         self._reader = TensorReader(signature, unseen)
 
-    def check_count(self, tensors: int) -> None:
-        """Raise 422 for far more tensors than the model has features, before any of them is read."""
-        if tensors > len(self.column_inputs) + _MOST_STRANGE:
-            raise _invalid("inputs", f"there are {tensors}; the model takes {len(self.column_inputs)} at the most")
-
-    def rows(self, tensors: Sequence[Tensor]) -> Float64s:
-        """float64 [rows, features] of tensors that fit the signature; raises 422."""
-        names = [tensor.name for tensor in tensors]
+    def check_inputs(self, given: Sequence[Described]) -> None:
+        """Raise 422 for tensors that cannot fit the signature, and 413 for too many rows, before their data is read."""
+        if len(given) > len(self.column_inputs) + _MOST_STRANGE:
+            raise _invalid("inputs", f"there are {len(given)}; the model takes {len(self.column_inputs)} at the most")
+        names = [tensor.name for tensor in given]
         if not names:
             raise _invalid("inputs", f"there are none; the model takes {shown(', '.join(s.name for s in self.inputs))}")
         if len(set(names)) != len(names):
             repeated = next(name for name, count in Counter(names).items() if count > 1)
             raise _invalid(f"inputs.{shown(repeated)}", "this name is there more than once")
+        self._reader.check(given)
+
+    def rows(self, tensors: Sequence[Tensor]) -> Float64s:
+        """float64 [rows, features] of tensors that were checked; raises 422 for values that do not fit."""
         return self._reader.read(tensors)
 
     def wanted(self, asked: Sequence[Asked], binary: bool) -> tuple[Wanted, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from modelloop_predictor.v2.contract import (
 )
 from modelloop_predictor.v2.json_data import RANGES
 from modelloop_predictor.v2.open_inference_pb2 import ModelInferRequest, ModelInferResponse
-from modelloop_predictor.v2.tensors import NUMBERS, TEXT, Tensor, count_of, from_bytes, refused
+from modelloop_predictor.v2.tensors import NUMBERS, TEXT, Tensor, from_bytes, refused
 
 _CONTENTS: Mapping[str, str] = {
     "BOOL": "bool_contents",
@@ -51,7 +52,7 @@ def read(request: ModelInferRequest, contract: Contract) -> Inference:
     """The request held against the signature; raises 422."""
     parameters = _values(request.parameters)
     raw = flag(parameters, BINARY_OUTPUT, "", bool(request.raw_input_contents))
-    contract.check_count(len(request.inputs))
+    contract.check_inputs(request.inputs)
     asked = [_Output(output.name, _values(output.parameters)) for output in request.outputs]
     return Inference(
         rows=contract.rows(_tensors(request)),
@@ -126,7 +127,7 @@ def _check_size(given: ModelInferRequest.InferInputTensor, size: int | None) -> 
 
 def _from_contents(given: ModelInferRequest.InferInputTensor) -> Tensor:
     shape = tuple(given.shape)
-    count = count_of(given.name, given.datatype, shape)
+    count = math.prod(shape)
     field = _CONTENTS[given.datatype]
     others = [other.name for other, _ in given.contents.ListFields() if other.name != field]
     if others:
@@ -139,7 +140,7 @@ def _from_contents(given: ModelInferRequest.InferInputTensor) -> Tensor:
     if given.datatype == TEXT:
         return Tensor(given.name, TEXT, shape, list(values))
     try:
-        return Tensor(given.name, given.datatype, shape, np.array(values, dtype=NUMBERS[given.datatype]))
+        return Tensor(given.name, given.datatype, shape, np.fromiter(values, dtype=NUMBERS[given.datatype]))
     except OverflowError:
         low, high = RANGES[given.datatype]
         value = next(value for value in values if not low <= value <= high)

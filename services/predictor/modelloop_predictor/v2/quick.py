@@ -16,6 +16,8 @@ from modelloop_predictor.v2.contract import PREDICTION, Contract
 from modelloop_predictor.v2.rows import MATRIX, is_matrix
 
 _FLOATS = ("FP32", "FP64")
+# With more the other way is as quick, and a body with a fault is not read twice.
+_MOST_BYTES = 64 << 10
 
 
 class _Input(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -51,6 +53,8 @@ class QuickCodec:
 
     def read(self, body: bytes) -> QuickInference | None:
         """The request's rows, or None when it has to be read the slow way."""
+        if len(body) > _MOST_BYTES:
+            return None
         try:
             request = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -86,7 +86,7 @@ class RestCodec:
         request, contract = parsed.request, self._contract
         if request.model_name not in (None, contract.model_name):
             raise _invalid("model_name", f"{shown(request.model_name or '')!r} is not the model of this address")
-        contract.check_count(len(request.inputs))
+        contract.check_inputs(request.inputs)
         binary = flag(request.parameters, BINARY_OUTPUT, "", False)
         return Inference(
             rows=contract.rows(_tensors(request.inputs, parsed.data)),

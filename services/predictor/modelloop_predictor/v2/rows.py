@@ -18,7 +18,7 @@ from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.parsing import MOST_ERRORS, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
-from modelloop_predictor.v2.tensors import FLAG, TEXT, Tensor, refused
+from modelloop_predictor.v2.tensors import FLAG, TEXT, Described, Tensor, check_described, refused
 from modelloop_predictor.validation import RowReader
 
 MATRIX = "features"
@@ -47,33 +47,47 @@ class TensorReader:
         self._whole = np.array([position for position, feature in enumerate(self._features) if _is_whole(feature)], int)
         self._values = RowReader(signature, unseen)
 
-    def read(self, tensors: Sequence[Tensor]) -> Float64s:
-        """float64 [rows, features]; raises 422 naming the tensor, or up to 100 of its elements."""
-        if len(tensors) == 1 and tensors[0].name == MATRIX and self._names != (MATRIX,):
-            return self._from_matrix(tensors[0])
-        return self._from_columns(tensors)
+    def check(self, given: Sequence[Described]) -> None:
+        """Raise 422 when tensors cannot be those of the signature, whatever their data is; 413 for too many rows."""
+        if self._is_matrix(given):
+            check_described(given[0])
+            self._check_matrix(given[0])
+            return
+        self._check_names(given)
+        for tensor in given:
+            check_described(tensor)
+        by_name = {tensor.name: tensor for tensor in given}
+        for feature in self._features:
+            _check_column(by_name[feature.name], feature, given[0])
 
-    def _from_matrix(self, tensor: Tensor) -> Float64s:
-        width = len(self._features)
+    def read(self, tensors: Sequence[Tensor]) -> Float64s:
+        """float64 [rows, features] of tensors that were checked; raises 422 naming up to 100 of their elements."""
+        return self._from_matrix(tensors[0]) if self._is_matrix(tensors) else self._from_columns(tensors)
+
+    def _is_matrix(self, given: Sequence[Described]) -> bool:
+        return len(given) == 1 and given[0].name == MATRIX and self._names != (MATRIX,)
+
+    def _check_matrix(self, given: Described) -> None:
+        width, shape = len(self._features), list(given.shape)
         if not self._one_tensor:
             raise refused(MATRIX, f"not all features are numbers; send a tensor for each: {self._listed()}")
-        if len(tensor.shape) != 2 or tensor.shape[1] != width:
-            raise refused(MATRIX, f"expected shape [rows, {width}] ({self._listed()}), found {list(tensor.shape)}")
-        if tensor.datatype == TEXT or (tensor.datatype == FLAG and not self._all_flags):
-            raise refused(MATRIX, f"expected numbers, found {tensor.datatype}")
+        if len(shape) != 2 or shape[1] != width:
+            raise refused(MATRIX, f"expected shape [rows, {width}] ({self._listed()}), found {shape}")
+        if given.datatype == TEXT or (given.datatype == FLAG and not self._all_flags):
+            raise refused(MATRIX, f"expected numbers, found {given.datatype}")
+
+    def _from_matrix(self, tensor: Tensor) -> Float64s:
         rows = np.asarray(tensor.values).reshape(tensor.shape).astype(np.float64, copy=False)
         low, high = self._limits.of(tensor.datatype)
         self._check(rows, low, high, lambda row, column: f"inputs.{MATRIX}[{row}][{column}]")
         return rows
 
     def _from_columns(self, tensors: Sequence[Tensor]) -> Float64s:
-        by_name = self._by_name(tensors)
-        count = tensors[0].shape[0]
-        rows = np.empty((count, len(self._features)), dtype=np.float64)
+        by_name = {tensor.name: tensor for tensor in tensors}
+        rows = np.empty((tensors[0].shape[0], len(self._features)), dtype=np.float64)
         low, high = (limit.copy() for limit in self._limits.exact)
         for column, (feature, levels) in enumerate(zip(self._features, self._columns, strict=True)):
             tensor = by_name[feature.name]
-            _check_column(tensor, feature, count, tensors[0].name)
             if levels is not None:
                 rows[:, column] = self._codes(tensor, levels, column)
                 continue
@@ -83,17 +97,16 @@ class TensorReader:
         self._check(rows, low, high, lambda row, column: f"inputs.{self._names[column]}[{row}]")
         return rows
 
-    def _by_name(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
-        by_name = {tensor.name: tensor for tensor in tensors}
-        unknown = islice((name for name in by_name if name not in self._known), MOST_ERRORS)
+    def _check_names(self, given: Sequence[Described]) -> None:
+        names = dict.fromkeys(tensor.name for tensor in given)
+        unknown = islice((name for name in names if name not in self._known), MOST_ERRORS)
         errors = [
             FieldError(field=f"inputs.{shown(name)}", message=f"unknown tensor; the model takes {self._listed()}")
             for name in unknown
         ]
-        errors += [FieldError(field=f"inputs.{name}", message="missing") for name in self._names if name not in by_name]
+        errors += [FieldError(field=f"inputs.{name}", message="missing") for name in self._names if name not in names]
         if errors:
             raise _invalid(errors)
-        return by_name
 
     def _codes(self, tensor: Tensor, levels: _Levels, column: int) -> list[float]:
         values = tensor.values.tolist() if isinstance(tensor.values, np.ndarray) else tensor.values
@@ -196,11 +209,11 @@ def _is_whole(feature: Feature) -> bool:
     return isinstance(feature, NumericFeature) and feature.dtype in ("int64", "bool")
 
 
-def _check_column(tensor: Tensor, feature: Feature, count: int, first: str) -> None:
+def _check_column(tensor: Described, feature: Feature, first: Described) -> None:
     if len(tensor.shape) == 2 and tensor.shape[1] != 1:
         raise refused(tensor.name, f"expected shape [rows] or [rows, 1], found {list(tensor.shape)}")
-    if tensor.shape[0] != count:
-        raise refused(tensor.name, f"has {tensor.shape[0]} rows, but {shown(first)} has {count}")
+    if tensor.shape[0] != first.shape[0]:
+        raise refused(tensor.name, f"has {tensor.shape[0]} rows, but {shown(first.name)} has {first.shape[0]}")
     if isinstance(feature, CategoricalFeature):
         return
     if tensor.datatype == TEXT or (tensor.datatype == FLAG and not _is_flag(feature)):

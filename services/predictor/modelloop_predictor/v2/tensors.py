@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -58,8 +58,22 @@ class Tensor:
         return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
 
 
-def count_of(name: str, datatype: str, shape: Sequence[int]) -> int:
-    """The number of elements; raises 422 for a datatype or shape that no tensor of rows can have, 413 for too many."""
+class Described(Protocol):
+    """What a request says of an input tensor, before its data is read."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def datatype(self) -> str: ...
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+
+def check_described(given: Described) -> None:
+    """Raise 422 for a datatype or shape that no tensor of rows can have, 413 for too many rows."""
+    name, datatype, shape = given.name, given.datatype, given.shape
     if datatype not in NUMBERS and datatype != TEXT:
         known = ", ".join((*NUMBERS, TEXT))
         raise refused(name, f"unknown datatype {shown(datatype)!r}; known are {known}")
@@ -67,12 +81,11 @@ def count_of(name: str, datatype: str, shape: Sequence[int]) -> int:
         found = shown(str(list(shape[:8])))
         raise refused(name, f"expected shape [rows] or [rows, columns] with at least 1 of each, found {found}")
     check_row_count(shape[0])
-    return math.prod(shape)
 
 
 def from_bytes(name: str, datatype: str, shape: Sequence[int], data: memoryview) -> Tensor:
     """The tensor over little-endian `data`, which is not copied; raises 422 when it has another length."""
-    count = count_of(name, datatype, shape)
+    count = math.prod(shape)
     if datatype == TEXT:
         return Tensor(name, datatype, tuple(shape), _texts(name, count, data))
     kind = NUMBERS[datatype]

@@ -131,12 +131,11 @@ def test_a_bound_holds_for_what_it_becomes_as_a_float32(value: np.float32, fits:
         pytest.param({}, DATA[:-1], "FP32 [2, 2] has 16 bytes, found 15", id="a byte short"),
         pytest.param({}, DATA + b"\x00", "found 17", id="a byte long"),
         pytest.param({}, b"", "found 0", id="no bytes"),
-        pytest.param({"shape": [1, 2**62]}, DATA, f"has {2**64} bytes", id="a size beyond 64 bits"),
-        pytest.param({"shape": [9_999, 2**63]}, DATA, "bytes, found 16", id="a product beyond 64 bits"),
+        pytest.param({"shape": [1, 2**62]}, DATA, "shape [rows, 2]", id="a size beyond 64 bits"),
+        pytest.param({"shape": [9_999, 2**63]}, DATA, "shape [rows, 2]", id="a product beyond 64 bits"),
         pytest.param({"shape": [-2, -2]}, DATA, "at least 1", id="negative shape whose product fits"),
         pytest.param({"shape": [0, 2]}, b"", "at least 1", id="no rows"),
         pytest.param({"datatype": "BF16"}, DATA, "unknown datatype 'BF16'", id="unknown datatype"),
-        pytest.param({"datatype": "BOOL"}, b"\x00\x01\x02\x01", "a BOOL is a byte 0 or 1", id="a byte that is no BOOL"),
         pytest.param({"parameters": {"binary_data_size": -16}}, DATA, "not a number of bytes", id="negative size"),
         pytest.param({"parameters": {"binary_data_size": 16.0}}, DATA, "not a number of bytes", id="a size of 16.0"),
         pytest.param({"parameters": {"binary_data_size": True}}, DATA, "not a number of bytes", id="a size of true"),
@@ -168,13 +167,19 @@ def test_bytes_that_do_not_fit_are_refused(started: Start, about: dict[str, Any]
 )
 def test_texts_that_do_not_fit_are_refused(people: Predictor, data: bytes, shape: list[int], message: str) -> None:
     about = {"name": "region", "datatype": "BYTES", "shape": shape}
-    others = [given for given in person() if given["name"] != "region"]
+    columns = {given["name"]: given["data"] * shape[0] for given in person()}
+    others = [given for given in person(**columns) if given["name"] != "region"]
     head = json.dumps({"inputs": [*others, about | {"parameters": {"binary_data_size": len(data)}}]}).encode()
     headers = {"inference-header-content-length": str(len(head))}
     answer = people.ask("POST", INFER, content=head + data, headers=headers)
     error = refusal(answer, 422, "InvalidRequest")["errors"][0]
     assert error["field"].startswith("inputs.region")
     assert message in error["message"]
+
+
+def test_a_byte_that_is_no_bool_is_refused() -> None:
+    with pytest.raises(ProblemError, match="a BOOL is a byte 0 or 1"):
+        from_bytes("member", "BOOL", [4], memoryview(b"\x00\x01\x02\x01"))
 
 
 @pytest.mark.parametrize("length", ["-1", "1.5", "", "x", "9" * 30, "\u0663"])
