@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ from modelloop_core.manifest import ModelFormat
 from support import model_files
 from support.predictor_process import PredictorProcess, eventually
 from support.published import pair, publish
+from support.raw_http2 import Http2
 from support.s3_server import ACCESS_KEY, SECRET_KEY, free_port
+from support.short_connections import short_lived_connections
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DATA = np.array([[1, 2]], "<f4").tobytes()
@@ -139,11 +142,11 @@ def test_calls_are_counted_and_logged_as_predictions(running: PredictorProcess, 
         pytest.param(_typed("INT8", int_contents=[1, 300]), "300", id="more than an INT8 holds"),
         pytest.param(_typed("FP32"), "found 0", id="no contents"),
         pytest.param(_typed("BYTES", bytes_contents=[b"1", b"2"]), "expected numbers", id="BYTES for numbers"),
-        pytest.param(_request(shape=[1, 2**62]), "bytes, found 8", id="a size beyond 64 bits"),
+        pytest.param(_request(shape=[1, 2**62]), "shape [rows, 2]", id="a size beyond 64 bits"),
         pytest.param(_request(shape=[-1, 2]), "at least 1 of each", id="negative shape"),
         pytest.param(_request(datatype="FP16"), "unknown datatype", id="unknown datatype"),
         pytest.param(_request(name="other"), "inputs.other: unknown tensor", id="unknown tensor"),
-        pytest.param(_request(inputs=[]), "raw_input_contents", id="no tensors"),
+        pytest.param(_request(inputs=[]), "there are none", id="no tensors"),
         pytest.param(pb.ModelInferRequest(model_name="model"), "there are none", id="nothing"),
         pytest.param(_request(outputs=[{"name": "logits"}]), "outputs.logits: unknown output", id="unknown output"),
         pytest.param(
@@ -190,6 +193,80 @@ def test_too_large_a_message_is_refused(stub: Any) -> None:
     code, details, _ = _refusal(lambda: stub.ModelInfer(_request(bytes(200_000), shape=[25_000, 2])))
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "larger than max (2" in details
+
+
+METHOD = "/inference.GRPCInferenceService/ModelInfer"
+
+
+def _begin(http2: Http2, calls: int) -> list[int]:
+    """Calls of whose messages the first half has come."""
+    whole = _request().SerializeToString()
+    streams = [http2.begin(METHOD) for _ in range(calls)]
+    for stream in streams:
+        http2.send(stream, whole[:10], announced=len(whole))
+    return streams
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PredictorProcess]:
+    """A predictor that takes few calls, and waits for none for long."""
+    with _serve(tmp_path_factory.mktemp("strict"), model_files.Logistic(), max_queue=4, read_seconds=3) as predictor:
+        yield predictor.until_ready()
+
+
+def _errors(predictor: PredictorProcess, reason: str) -> float:
+    prefix = f'modelloop_predictor_errors_total{{reason="{reason}"}} '
+    lines = predictor.get("/metrics").text.splitlines()
+    return sum(float(line.removeprefix(prefix)) for line in lines if line.startswith(prefix))
+
+
+def test_messages_that_stay_half_sent_shut_no_one_out(strict: PredictorProcess) -> None:
+    with socket.create_connection(("127.0.0.1", int(strict.grpc_address.rpartition(":")[2])), timeout=20) as connection:
+        _begin(Http2(connection), 500)
+        eventually(lambda: _errors(strict, "Overloaded") >= 1, "the first ones to make room", strict.describe)
+        with grpc.insecure_channel(strict.grpc_address) as channel:
+            answers = [GRPCInferenceServiceStub(channel).ModelInfer(_request(), timeout=2) for _ in range(20)]
+        assert all(answer.raw_output_contents for answer in answers)
+
+
+def test_a_message_that_stays_half_sent_is_refused_in_time_and_counted(strict: PredictorProcess) -> None:
+    before = _errors(strict, "RequestTimeout")
+    with socket.create_connection(("127.0.0.1", int(strict.grpc_address.rpartition(":")[2])), timeout=20) as connection:
+        http2 = Http2(connection)
+        (stream,) = _begin(http2, 1)
+        http2.until_ended(stream)
+        assert _errors(strict, "RequestTimeout") == before + 1
+        http2.send(http2.begin(METHOD), _request().SerializeToString(), ends=True)
+        http2.until_ended(stream + 2)
+
+
+def test_a_call_without_a_message_is_ended(strict: PredictorProcess) -> None:
+    with socket.create_connection(("127.0.0.1", int(strict.grpc_address.rpartition(":")[2])), timeout=20) as connection:
+        http2 = Http2(connection)
+        stream = http2.begin(METHOD)
+        http2.end(stream)
+        http2.until_ended(stream)
+
+
+def test_an_answer_that_nobody_reads_ends_with_its_connection(tmp_path: Path) -> None:
+    path = model_files.torchscript(model_files.Logistic(), tmp_path / ModelFormat.TORCHSCRIPT.value)
+    publish(tmp_path / "registry", path, pair(), example=(1.0, 2.0))
+    with short_lived_connections(tmp_path) as port, socket.create_connection(("127.0.0.1", port), 20) as connection:
+        http2 = Http2(connection, window=0)
+        http2.send(http2.begin(METHOD), _request().SerializeToString(), ends=True)
+        http2.until_closed()
+
+
+def test_a_caller_that_leaves_within_its_message_is_counted(strict: PredictorProcess) -> None:
+    before = _errors(strict, "ClientGone")
+    with socket.create_connection(("127.0.0.1", int(strict.grpc_address.rpartition(":")[2])), timeout=20) as connection:
+        _begin(Http2(connection), 1)
+    eventually(lambda: _errors(strict, "ClientGone") == before + 1, "it to be gone", strict.describe)
+
+
+def test_too_many_rows_exhaust(stub: Any) -> None:
+    code, _, trailing = _refusal(lambda: stub.ModelInfer(_request(bytes(80_008), shape=[10_001, 2])))
+    assert (code, trailing["reason"]) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TooManyRows")
 
 
 def test_a_model_that_raises_is_an_internal_error_without_its_words(stub: Any) -> None:

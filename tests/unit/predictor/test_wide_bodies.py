@@ -12,9 +12,7 @@ from modelloop_core.feature_schema import BinaryOutput, CategoricalFeature, Feat
 from modelloop_predictor.fast_rows import FastReader
 from modelloop_predictor.parsing import parse
 from modelloop_predictor.problems import MOST_ROWS, TOO_MANY_ROWS, ProblemError
-from modelloop_predictor.v2 import messages
 from modelloop_predictor.v2.contract import Contract
-from modelloop_predictor.v2.open_inference_pb2 import ModelInferRequest
 from modelloop_predictor.v2.rest import RestCodec
 from modelloop_predictor.validation import RowReader
 from support.open_inference import tensor
@@ -155,10 +153,3 @@ def test_names_and_shapes_are_held_against_the_signature_before_any_data_is_read
 ) -> None:
     problem, _ = _refusal(_infer(NUMBERS, inputs))
     assert message in problem.errors[0].message
-
-
-def test_by_grpc_too() -> None:
-    request = ModelInferRequest()
-    request.inputs.add(name="features", datatype="FP32", shape=[1, 3]).contents.fp32_contents.append(0)
-    problem, _ = _refusal(lambda: messages.read(request, Contract(NUMBERS, "model", "v1.2.3", "user_id")))
-    assert "expected shape" in problem.errors[0].message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import grpc
@@ -12,66 +13,51 @@ from google.protobuf.message import DecodeError, Message
 from modelloop_core.wire.predictions import FALLBACK_HEADER, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
 from modelloop_predictor.accounts import CLIENT_GONE, Exchange, identity, new_request_id
 from modelloop_predictor.parsing import known_id
-from modelloop_predictor.problems import (
-    DEADLINE,
-    INVALID,
-    MALFORMED,
-    MODEL_STUCK,
-    NOT_READY,
-    OUT_OF_MEMORY,
-    QUEUE_FULL,
-    TOO_LARGE,
-    TOO_MANY_ROWS,
-    UNKNOWN_MODEL,
-    Kind,
-    ProblemError,
-)
+from modelloop_predictor.problems import INVALID, MALFORMED, ProblemError
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.translation import problem_of
 from modelloop_predictor.v2 import messages, model
 from modelloop_predictor.v2 import open_inference_pb2 as pb
+from modelloop_predictor.v2.arrivals import Arrivals, Context
+from modelloop_predictor.v2.grpc_codes import code_of
 
 SERVICE = "inference.GRPCInferenceService"
 REASON_KEY = "reason"
 """Trailing metadata of an error: its one word."""
 
-_MORE_CALLS = 64
-_CODES: dict[Kind, grpc.StatusCode] = {
-    MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
-    INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-    UNKNOWN_MODEL: grpc.StatusCode.NOT_FOUND,
-    TOO_MANY_ROWS: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    OUT_OF_MEMORY: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    # Clients try again on UNAVAILABLE by themselves.
-    NOT_READY: grpc.StatusCode.UNAVAILABLE,
-    MODEL_STUCK: grpc.StatusCode.UNAVAILABLE,
-    QUEUE_FULL: grpc.StatusCode.UNAVAILABLE,
-    DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
-}
-
-Context = Any
+_MOST_ARRIVING = 32
+# Besides those that arrive or wait for the model: answers that are being sent, and calls that are being refused.
+_MORE_CALLS = 256
+_CONNECTION_SECONDS = 300.0
 Answer = Callable[[Any, Exchange], Awaitable[Message]]
 
 
 class GrpcServer:
-    """Answers the service's calls from `serving`; it takes messages as large as HTTP takes bodies."""
+    """Answers the service's calls from `serving`; it takes messages as large as HTTP takes bodies.
 
-    def __init__(self, serving: Serving) -> None:
+    After `connection_seconds` a client is asked to connect anew: answers that nobody reads end with their connection.
+    """
+
+    def __init__(self, serving: Serving, connection_seconds: float = _CONNECTION_SECONDS) -> None:
         self._serving = serving
+        self._connection_seconds = connection_seconds
+        self._arrivals = Arrivals(_MOST_ARRIVING, serving.settings.read_seconds, self._refuse)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and say on which port; raises OSError when that cannot be."""
         settings = self._serving.settings
+        in_flight_seconds = settings.read_seconds + settings.timeout_seconds
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.max_body_bytes),
+                ("grpc.max_connection_age_ms", int(self._connection_seconds * 1000)),
+                ("grpc.max_connection_age_grace_ms", int(in_flight_seconds * 1000)),
                 # Two processes on one port would share its calls without anybody noticing.
                 ("grpc.so_reuseport", 0),
             ],
-            # Bounds the memory of messages; what waits for the model is bounded by the queue, which says so.
-            maximum_concurrent_rpcs=settings.max_queue + _MORE_CALLS,
+            # The last bound: arrivals, and the model's queue, have bounds of their own, and say so.
+            maximum_concurrent_rpcs=settings.max_queue + _MOST_ARRIVING + _MORE_CALLS,
         )
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, self._handlers())])
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -101,15 +87,19 @@ class GrpcServer:
         return handlers
 
     @staticmethod
-    def _handler(call: Callable[[bytes, Context], Awaitable[bytes]]) -> grpc.RpcMethodHandler:
-        # Messages are read by us: a malformed one is then told as such.
-        return grpc.unary_unary_rpc_method_handler(call)
+    def _handler(call: Callable[[object, Context], Awaitable[bytes]]) -> grpc.RpcMethodHandler:
+        # Messages are received by us, so that one on its way is bounded, and read by us, so that a malformed one is
+        # told as such. To a caller a stream of one message is one message.
+        return grpc.stream_unary_rpc_method_handler(call)
 
-    def _plain(self, kind: type[Message], answer: Answer) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        async def call(data: bytes, context: Context) -> bytes:
+    def _plain(self, kind: type[Message], answer: Answer) -> Callable[[object, Context], Awaitable[bytes]]:
+        async def call(_: object, context: Context) -> bytes:
             exchange = _exchange(context)
             try:
+                data = await self._arrivals.message(context, exchange)
                 found = await answer(_parsed(kind, data), exchange)
+            except grpc.aio.AbortError:
+                raise
             except Exception as error:  # noqa: BLE001 the top of every call: the client gets a status, the log the cause
                 await self._abort(context, exchange, problem_of(error, exchange.request_id))
             context.set_trailing_metadata(self._metadata(exchange))
@@ -117,11 +107,11 @@ class GrpcServer:
 
         return call
 
-    async def _counted(self, data: bytes, context: Context) -> bytes:
+    async def _counted(self, _: object, context: Context) -> bytes:
         exchange, tally = _exchange(context), self._serving.metrics.tally
         tally.in_flight += 1
         try:
-            outcome = await self._outcome(data, exchange)
+            outcome = await self._outcome(context, exchange)
         finally:
             tally.in_flight -= 1
             self._serving.accounts.close(exchange)
@@ -130,17 +120,24 @@ class GrpcServer:
         context.set_trailing_metadata(self._metadata(exchange))
         return outcome
 
-    async def _outcome(self, data: bytes, exchange: Exchange) -> bytes | ProblemError:
+    async def _outcome(self, context: Context, exchange: Exchange) -> bytes | ProblemError:
+        reserved = 0
         try:
+            data = await self._arrivals.message(context, exchange)
+            reserved = self._serving.bodies.grow(0, len(data))
             answer = await self._infer(_parsed(pb.ModelInferRequest, data), exchange)
         except asyncio.CancelledError:
             # The client went away or its own deadline is over; there is nobody to answer.
             exchange.status, exchange.reason = CLIENT_GONE, "ClientGone"
             raise
+        except grpc.aio.AbortError:
+            raise
         except Exception as error:  # noqa: BLE001 the top of every call: the client gets a status, the log the cause
             problem = problem_of(error, exchange.request_id)
             exchange.status, exchange.reason = problem.kind.status, problem.kind.reason
             return problem
+        finally:
+            self._serving.bodies.give_back(reserved)
         exchange.status = 200
         return _bytes(answer)
 
@@ -192,8 +189,13 @@ class GrpcServer:
             models=[entry(name=e.name, version=e.version, state=e.state, reason=e.reason) for e in entries]
         )
 
+    async def _refuse(self, context: Context, exchange: Exchange, problem: ProblemError) -> None:
+        """End a call from outside of it; it may have ended by itself."""
+        with suppress(grpc.aio.BaseError):
+            await self._abort(context, exchange, problem)
+
     async def _abort(self, context: Context, exchange: Exchange, problem: ProblemError) -> NoReturn:
-        code = _CODES.get(problem.kind, grpc.StatusCode.INTERNAL)
+        code = code_of(problem.kind)
         metadata = (*self._metadata(exchange), (REASON_KEY, problem.kind.reason))
         await context.abort(code, f"{problem.kind.reason}: {problem.detail}", metadata)
         raise AssertionError("abort raises")
