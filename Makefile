@@ -37,8 +37,8 @@ lint: $(READY) ## Style, types, import contracts, generated files
 unit: $(READY) ## Unit tests: nothing needed
 	@$(PYTEST) tests/unit
 
-contract: binaries ## Contract tests: files, subprocesses, a local object store
-	@PATH="$$($(PY) -m hack.cluster build):$$PATH" $(PYTEST) tests/contract
+contract: binaries ## Contract tests: files, subprocesses, a local object store (two processes, a file of tests each)
+	@PATH="$$($(PY) -m hack.cluster build):$$PATH" $(PYTEST) -n 2 --dist loadfile tests/contract
 
 fuzz: $(READY) ## 30 million inputs for what reads a caller's bytes, a million bad requests, new random cases (half an hour)
 	@HYPOTHESIS_PROFILE=default $(PYTEST) tests/unit/predictor tests/contract/test_openapi_cases.py

@@ -67,7 +67,7 @@ def test_what_changed_is_noticed_and_one_person_is_told_once(told: dict[str, Any
     assert "AGEP" in told["noticed"]["features"]
     assert told["noticed"]["notifications"] == 1
     assert told["noticed"]["seconds"] < 180
-    assert "         stable: " in told["printed"]
+    assert "         1.1.0 is stable: " in told["printed"]
 
 
 def test_accuracy_is_known_with_its_interval_once_labels_arrive(told: dict[str, Any]) -> None:
