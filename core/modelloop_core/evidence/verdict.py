@@ -40,7 +40,10 @@ def judge(query: EvidenceQuery, observed: Observed) -> Judgement:
 def silent_source(query: EvidenceQuery, observed: Observed) -> str:
     """Which version's predictors have told nothing of late; they do every few seconds, with traffic or without."""
     patience = max(LEAST_SILENCE, _SILENT_INTERVALS * observed.width)
-    for version, heard in ((query.version, observed.heard), (query.against, observed.stable_heard)):
+    sources = [(query.version, observed.heard)]
+    if query.compares:
+        sources.append((query.against, observed.stable_heard))
+    for version, heard in sources:
         last = max(observed.since, heard or 0.0)
         if observed.until - last >= patience:
             since = "since the rollout began" if heard is None else f"since {moment(heard):%H:%M:%S} UTC"

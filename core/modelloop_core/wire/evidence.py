@@ -53,6 +53,11 @@ class EvidenceQuery(BaseModel):
             raise ValueError("step_since is before since: a step begins with its rollout, or later")
         return self
 
+    @property
+    def compares(self) -> bool:
+        """Whether anything is held against the live version."""
+        return (self.max_error_increase, self.max_latency_increase, self.max_prediction_psi) != (None, None, None)
+
     def parameters(self) -> dict[str, str]:
         """The query string's parameters; of two queries that ask the same they are the same."""
         return {name: str(value) for name, value in self.model_dump(mode="json", exclude_none=True).items()}

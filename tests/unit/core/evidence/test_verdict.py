@@ -160,6 +160,12 @@ def test_silent_predictors_are_an_error_that_names_them(silence: dict[str, int],
     assert judge(QUERY, rollout(*WELL, **dict.fromkeys(silence, 1))).verdict is Verdict.PASSED
 
 
+def test_a_version_that_nothing_is_held_against_may_be_silent() -> None:
+    alone = {"max_error_increase": None, "max_latency_increase": None, "max_prediction_psi": None}
+
+    assert judge(QUERY.model_copy(update=alone), rollout(*WELL, stable_silent=30)).verdict is Verdict.PASSED
+
+
 def test_silence_takes_nothing_back_that_was_shown() -> None:
     judgement = judge(QUERY, rollout(version(30, 20, errors=10), version(30, 400), silent=5))
 
