@@ -21,6 +21,7 @@ class MinuteCounts(BaseModel):
     errors: dict[str, int] = Field(default_factory=dict)
     fallbacks: int = 0
     invalid: int = 0
+    invalid_by: dict[str, int] = Field(default_factory=dict)
     latency: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
     latency_sum: float = 0.0
     dropped_rows: int = 0
@@ -39,6 +40,7 @@ class MinuteCounts(BaseModel):
             errors=_added(self.errors, other.errors),
             fallbacks=self.fallbacks + other.fallbacks,
             invalid=self.invalid + other.invalid,
+            invalid_by=_added(self.invalid_by, other.invalid_by),
             latency=_summed(self.latency, other.latency),
             latency_sum=self.latency_sum + other.latency_sum,
             dropped_rows=self.dropped_rows + other.dropped_rows,

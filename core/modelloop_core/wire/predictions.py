@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 VERSION_HEADER = "x-model-version"
 """On every answer: the version that gave it, as `v1.2.3`."""
@@ -64,11 +66,24 @@ class PredictManyAnswer(_Shape):
     request_id: str
 
 
+class Fault(StrEnum):
+    """What can be wrong with a value, for counting: by these kinds data quality is told."""
+
+    MISSING = "missing"
+    WRONG_TYPE = "wrong-type"
+    OUT_OF_DOMAIN = "out-of-domain"
+    WRONG_SHAPE = "wrong-shape"
+
+
 class FieldError(_Shape):
-    """What is wrong with one field, as `features.age`, `instances[3].age` or `features[0]`."""
+    """What is wrong with one field, as `features.age`, `instances[3].age` or `features[0]`.
+
+    `fault` is counted and not told to callers: `message` says it in more words.
+    """
 
     field: str
     message: str
+    fault: SkipJsonSchema[Fault | None] = Field(default=None, exclude=True)
 
 
 class Problem(_Shape):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.predictions import Fault, FieldError
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class ProblemError(Exception):
 
     def __str__(self) -> str:
         return f"{self.kind.reason}: {self.detail}"
+
+    @property
+    def faults(self) -> frozenset[Fault]:
+        """The kinds of faults that its fields have."""
+        return frozenset(error.fault for error in self.errors if error.fault is not None)
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The problem details document."""

@@ -45,8 +45,8 @@ class TrafficDelta(_Wire):
     """Live requests by how they ended; `latency` is by bucket (LATENCY_BOUNDS) of those answered, fallbacks included.
 
     `errors` are by reason, the predictor's own faults and callers who left before the answer (`ClientGone`); `invalid`
-    ones were refused for what they asked. `rows` are those that the model answered; `dropped_rows` are among them, but
-    were not counted in the bins.
+    ones were refused for what they asked, `invalid_by` by Fault: one with faults of two kinds counts in both. `rows`
+    are those that the model answered; `dropped_rows` are among them, but were not counted in the bins.
     """
 
     requests: Count = 0
@@ -54,6 +54,7 @@ class TrafficDelta(_Wire):
     errors: dict[Name, Count] = Field(default_factory=dict, max_length=100)
     fallbacks: Count = 0
     invalid: Count = 0
+    invalid_by: dict[Name, Count] = Field(default_factory=dict, max_length=20)
     latency: tuple[Count, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
     latency_sum: float = Field(default=0.0, ge=0)
     dropped_rows: Count = 0

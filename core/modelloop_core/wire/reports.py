@@ -171,9 +171,10 @@ class VersionFeedback(_Report):
 class DataQuality(_Report):
     """What one version was asked in one window; each share with its interval.
 
-    `invalid` are requests refused for their values: of a wrong type, out of their domain, missing, unknown. `nulls` and
-    `unseen` (levels that the reference has not) are by feature, those with any. `duplicates` are logged predictions
-    whose request id had come before.
+    `invalid` are requests refused for what they asked, `invalid_by` by what was wrong with their values: `missing`,
+    `wrong-type`, `out-of-domain` (a level that the version does not take included), `wrong-shape`. `nulls` and `unseen`
+    (levels that the reference has not) are by feature, those with any. `duplicates` are logged predictions whose
+    request id had come before.
     """
 
     version: str
@@ -181,6 +182,7 @@ class DataQuality(_Report):
     rows: int
     requests: int
     invalid: Interval
+    invalid_by: dict[str, Interval] = Field(default_factory=dict)
     duplicates: Interval
     nulls: dict[str, Interval] = Field(default_factory=dict)
     unseen: dict[str, Interval] = Field(default_factory=dict)

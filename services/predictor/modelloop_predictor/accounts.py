@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
-from modelloop_core.wire.predictions import FORCED_HEADER, REQUEST_ID_HEADER, TRACE_HEADER
+from modelloop_core.wire.predictions import FORCED_HEADER, REQUEST_ID_HEADER, TRACE_HEADER, Fault
+from modelloop_core.wire.problems import ProblemError
 from modelloop_predictor.logs import event
 from modelloop_predictor.metrics import RequestTally
 from modelloop_predictor.parsing import is_request_id, shown
@@ -30,6 +32,7 @@ class Exchange:
         "count",
         "entity",
         "fallback",
+        "faults",
         "live",
         "method",
         "path",
@@ -51,10 +54,15 @@ class Exchange:
         self.started = time.perf_counter()
         self.status = 0
         self.reason: str | None = None
+        self.faults: Iterable[Fault] = ()
         self.fallback: str | None = None
         self.answered_by: str | None = None
         self.count = 0
         self.entity: str | None = None
+
+    def refuse(self, problem: ProblemError) -> None:
+        """Note that the answer is this problem."""
+        self.status, self.reason, self.faults = problem.kind.status, problem.kind.reason, problem.faults
 
     def fall_back(self, why: str, answered_by: str | None) -> None:
         """Note that the answer is the declared fallback's and not the model's, perhaps another version's."""
@@ -98,6 +106,7 @@ class Accounts:
             outcomes.answered.observe(seconds)
         else:
             outcomes.errors[reason] += 1
+            outcomes.faults.update(exchange.faults)
             outcomes.refused.observe(seconds)
         if self._tracer is not None:
             self._tracer.record(exchange, seconds)

@@ -83,6 +83,7 @@ class HotCall(Exchange):
         self.started = perf_counter()
         self.status = self.count = 0
         self.reason = self.fallback = self.answered_by = self.entity = None
+        self.faults = ()
         self.connection = connection
         self.version = version
         self.head = head
@@ -124,7 +125,8 @@ class HotCall(Exchange):
                     self.fall_back(problem.kind.reason, fallback.answered_by)
                     self.answer(values, {FALLBACK_HEADER: problem.kind.reason}, fallback.version)
                     return
-        self.settled, self.status, self.reason = True, problem.kind.status, problem.kind.reason
+        self.settled = True
+        self.refuse(problem)
         body, kind = problem_answer(self.path, problem, self.request_id)
         self.connection.finish(self, body, {**problem.headers, "content-type": kind})
 

@@ -64,11 +64,15 @@ def histogram(name: str, about: str, bounds: Sequence[float], parts: Sequence[Di
 
 
 class Outcomes:
-    """How prediction requests ended; `answered` and `refused` are their durations in seconds."""
+    """How prediction requests ended; `answered` and `refused` are their durations in seconds.
+
+    `faults` are the kinds of what was wrong with the values of requests that were refused for them.
+    """
 
     def __init__(self) -> None:
         self.requests: Tally[int] = Tally()
         self.errors: Tally[str] = Tally()
+        self.faults: Tally[str] = Tally()
         self.fallbacks: Tally[str] = Tally()
         self.answered = Distribution(_ALL_SECONDS)
         self.refused = Distribution(_ALL_SECONDS)

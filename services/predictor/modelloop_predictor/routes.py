@@ -132,7 +132,7 @@ def _translated(request: Request, error: Exception) -> ProblemError:
 
 def _problem_answer(request: Request, error: ProblemError) -> Response:
     exchange = exchange_of(request.scope)
-    exchange.reason = error.kind.reason
+    exchange.refuse(error)
     body, content_type = problem_answer(request.url.path, error, exchange.request_id)
     return Response(body, error.kind.status, dict(error.headers), media_type=content_type)
 

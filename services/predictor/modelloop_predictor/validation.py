@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature, level_text
 from modelloop_core.inference import UNSEEN, Float64s
-from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.predictions import Fault, FieldError
 from modelloop_predictor.parsing import MOST_ERRORS, Envelope, kind_of, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.sieve import Sieve
@@ -25,8 +25,19 @@ _NULL = float("nan")
 _Reader = Callable[[Any], float]
 
 
+class Wrong(NamedTuple):
+    """Why a value cannot be its feature, in words and by kind."""
+
+    message: str
+    fault: Fault
+
+
 class _Refused(Exception):
-    """The value cannot be this feature; the text says why."""
+    """The value cannot be this feature."""
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        super().__init__(message)
+        self.wrong = Wrong(message, fault)
 
 
 class RowReader:
@@ -49,12 +60,12 @@ class RowReader:
             rows[position] = self._row(envelope.rows[position])
         return rows
 
-    def value(self, column: int, value: Any) -> tuple[float, str | None]:
+    def value(self, column: int, value: Any) -> tuple[float, Wrong | None]:
         """The number that one value becomes in `column`, and why it cannot be there (else None)."""
         try:
             return self._readers[column](value), None
         except _Refused as refused:
-            return _NULL, str(refused)
+            return _NULL, refused.wrong
 
     def _row(self, row: list[Any] | dict[str, Any]) -> list[float]:
         if isinstance(row, list):
@@ -73,34 +84,35 @@ class RowReader:
             yield from self._dict_errors(row, place)
         else:
             message = f"expected a list of {len(self._names)} values or an object by name, found {kind_of(row)}"
-            yield FieldError(field=place, message=message)
+            yield FieldError(field=place, message=message, fault=Fault.WRONG_SHAPE)
 
     def _list_errors(self, row: list[Any], place: str) -> Iterator[FieldError]:
         if len(row) != len(self._names):
             message = f"expected {len(self._names)} values ({shown(', '.join(self._names))}), found {len(row)}"
-            yield FieldError(field=place, message=message)
+            yield FieldError(field=place, message=message, fault=Fault.WRONG_SHAPE)
             return
         for position, (name, reader, value) in enumerate(zip(self._names, self._readers, row, strict=True)):
-            if fault := _fault(reader, value):
-                yield FieldError(field=f"{place}[{position}]", message=f"{name}: {fault}")
+            if wrong := _wrong(reader, value):
+                message = f"{name}: {wrong.message}"
+                yield FieldError(field=f"{place}[{position}]", message=message, fault=wrong.fault)
 
     def _dict_errors(self, row: dict[str, Any], place: str) -> Iterator[FieldError]:
         for name in row:
             if name not in self._by_name:
                 message = f"unknown feature; the model takes {shown(', '.join(self._names))}"
-                yield FieldError(field=f"{place}.{shown(name)}", message=message)
+                yield FieldError(field=f"{place}.{shown(name)}", message=message, fault=Fault.WRONG_SHAPE)
         for name, reader in self._by_name.items():
             if name not in row:
-                yield FieldError(field=f"{place}.{name}", message="missing")
-            elif fault := _fault(reader, row[name]):
-                yield FieldError(field=f"{place}.{name}", message=fault)
+                yield FieldError(field=f"{place}.{name}", message="missing", fault=Fault.MISSING)
+            elif wrong := _wrong(reader, row[name]):
+                yield FieldError(field=f"{place}.{name}", message=wrong.message, fault=wrong.fault)
 
 
-def _fault(reader: _Reader, value: Any) -> str | None:
+def _wrong(reader: _Reader, value: Any) -> Wrong | None:
     try:
         reader(value)
     except _Refused as refused:
-        return str(refused)
+        return refused.wrong
     return None
 
 
@@ -126,12 +138,13 @@ def _number_reader(feature: NumericFeature) -> _Reader:
         if type(value) is not float and type(value) is not int:
             if value is None and nullable:
                 return _NULL
-            raise _Refused(f"expected a {'whole ' if whole else ''}number, found {kind_of(value)}")
+            raise _of_another_type(f"a {'whole ' if whole else ''}number", value)
         number = float(value)
         if not low <= number <= high:
-            raise _Refused(f"{value!r} is outside [{_bound(feature.minimum, low)}, {_bound(feature.maximum, high)}]")
+            bounds = f"[{_bound(feature.minimum, low)}, {_bound(feature.maximum, high)}]"
+            raise _Refused(f"{value!r} is outside {bounds}", Fault.OUT_OF_DOMAIN)
         if whole and not number.is_integer():
-            raise _Refused(f"expected a whole number, found {value!r}")
+            raise _Refused(f"expected a whole number, found {value!r}", Fault.WRONG_TYPE)
         return number
 
     return read
@@ -144,10 +157,12 @@ def _flag_reader(feature: NumericFeature) -> _Reader:
     def read(value: Any) -> float:
         if value is None and feature.nullable:
             return _NULL
-        if not isinstance(value, int | float) or value not in (0, 1):
-            raise _Refused(f"expected true, false, 0 or 1, found {kind_of(value)}")
+        if not isinstance(value, int | float):
+            raise _of_another_type("true, false, 0 or 1", value)
+        if value not in (0, 1):
+            raise _Refused(f"expected true, false, 0 or 1, found {kind_of(value)}", Fault.OUT_OF_DOMAIN)
         if not low <= value <= high:
-            raise _Refused(f"{kind_of(value)} is outside [{low}, {high}]")
+            raise _Refused(f"{kind_of(value)} is outside [{low}, {high}]", Fault.OUT_OF_DOMAIN)
         return float(value)
 
     return read
@@ -160,7 +175,7 @@ def _level_reader(feature: CategoricalFeature, note: Callable[[str], None] | Non
         if value is None and feature.nullable:
             return _NULL
         if not isinstance(value, str | int | float):
-            raise _Refused(f"expected one of {_levels(feature)}, found {kind_of(value)}")
+            raise _of_another_type(f"one of {_levels(feature)}", value)
         code = codes.get(level_text(value))
         if code is not None:
             return code
@@ -168,9 +183,14 @@ def _level_reader(feature: CategoricalFeature, note: Callable[[str], None] | Non
             if note is not None:
                 note(level_text(value))
             return UNSEEN
-        raise _Refused(f"{shown(level_text(value))!r} is none of {_levels(feature)}")
+        raise _Refused(f"{shown(level_text(value))!r} is none of {_levels(feature)}", Fault.OUT_OF_DOMAIN)
 
     return read
+
+
+def _of_another_type(expected: str, value: Any) -> _Refused:
+    fault = Fault.MISSING if value is None else Fault.WRONG_TYPE
+    return _Refused(f"expected {expected}, found {kind_of(value)}", fault)
 
 
 def _bound(declared: float | None, used: float) -> str:

@@ -28,6 +28,7 @@ PAGES = {
     f"{EMPLOYMENT}/drift/LAST/output/prediction": "population stability index",
     f"{EMPLOYMENT}/drift/LAST/feature/MAR": "never married",
     f"{EMPLOYMENT}/quality": "From labels",
+    f"{EMPLOYMENT}/quality?windows=24": "out of domain",
     f"{EMPLOYMENT}/incidents": "2 of 12 judged columns drifted",
     f"{EMPLOYMENT}/card": "intended_use: Never <b>against</b> anybody.",
     f"{CHURN}/card": "standard deviation",

@@ -169,7 +169,7 @@ def test_what_was_asked_is_told_with_its_faults(monitor: Running) -> None:
     reference = Reference.model_validate_json(REFERENCE)
     plan = {**column(reference, "features", "plan", {0: 90, 2: 10}), "unseen": {"gold": 7, "trial": 3}}
     age = {**column(reference, "features", "age", {3: 60}), "null": 40}
-    traffic = {"requests": 110, "rows": 100, "invalid": 10}
+    traffic = {"requests": 110, "rows": 100, "invalid": 10, "invalid_by": {"missing": 4, "out-of-domain": 8}}
     logged = [{"request_id": name, "at": NOON - 60, "prediction": 0.5} for name in ("a", "b", "a")]
     post = example_post(0, NOON - 60, features={"plan": plan, "age": age}, traffic=traffic, predictions=logged)
     assert monitor.post(post).status_code == 200
@@ -181,6 +181,8 @@ def test_what_was_asked_is_told_with_its_faults(monitor: Running) -> None:
     [data] = found["data"]
     assert (data["rows"], data["requests"]) == (100, 110)
     assert data["invalid"]["value"] == pytest.approx(10 / 110)
+    kinds = {kind: share["value"] for kind, share in data["invalid_by"].items()}
+    assert kinds == {"missing": pytest.approx(4 / 110), "out-of-domain": pytest.approx(8 / 110)}
     assert (data["nulls"]["age"]["value"], set(data["nulls"])) == (0.4, {"age"})
     assert (data["unseen"]["plan"]["value"], data["unseen_levels"]) == (0.1, {"plan": ["gold", "trial"]})
     assert data["duplicates"]["value"] == pytest.approx(1 / 3)

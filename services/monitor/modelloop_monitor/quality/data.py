@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from modelloop_core.drift.bins import LevelBins
@@ -25,7 +26,7 @@ def data_quality(
     logged: WindowCounts,
 ) -> DataQuality:
     """Shares of one window, each with Wilson's interval; features without any nulls or unseen levels are left out."""
-    requests, invalid = _requests(minutes)
+    requests, invalid, invalid_by = _requests(minutes)
     unseen = {name: _unseen(column, columns.get(name)) for name, column in counted.features.items()}
     return DataQuality(
         version=key.version,
@@ -33,6 +34,7 @@ def data_quality(
         rows=counted.rows,
         requests=requests,
         invalid=wilson(invalid, requests),
+        invalid_by={kind: wilson(count, requests) for kind, count in sorted(invalid_by.items())},
         duplicates=wilson(logged.again, logged.predictions + logged.again),
         nulls={
             name: wilson(column.profile.null, column.profile.rows)
@@ -48,13 +50,15 @@ def data_quality(
     )
 
 
-def _requests(minutes: Iterable[MinuteCounts]) -> tuple[int, int]:
-    """All live requests, those refused included, and those that were refused for what they asked."""
+def _requests(minutes: Iterable[MinuteCounts]) -> tuple[int, int, Mapping[str, int]]:
+    """All live requests, those refused included, those that were refused for what they asked, and these by kind."""
     asked = refused = 0
+    kinds: Counter[str] = Counter()
     for minute in minutes:
         asked += minute.requests
         refused += minute.invalid
-    return asked, min(refused, asked)
+        kinds.update(minute.invalid_by)
+    return asked, min(refused, asked), {kind: min(count, asked) for kind, count in kinds.items() if count}
 
 
 def _unseen(column: CountedColumn, reference: ColumnReference | None) -> Interval | None:

@@ -28,7 +28,9 @@ class TrafficMeter:
         now = self._last
         # Each reason as it is or gone: Counter's own difference leaves out what did not grow.
         refused = now.errors - last.errors
+        faults = now.faults - last.faults
         return {
+            **({"invalid_by": dict(faults)} if faults else {}),
             "requests": now.requests - last.requests,
             "rows": now.rows - last.rows,
             "errors": {reason: count for reason, count in refused.items() if reason not in _INVALID},
@@ -44,6 +46,7 @@ class _Reading:
 
     def __init__(self, outcomes: Outcomes) -> None:
         self.errors = Counter(dict(outcomes.errors))
+        self.faults = Counter(dict(outcomes.faults))
         self.fallbacks = sum(dict(outcomes.fallbacks).values())
         self.latency = outcomes.answered.counts(LATENCY_BOUNDS)
         self.latency_sum = outcomes.answered.sum

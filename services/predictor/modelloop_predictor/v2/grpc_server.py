@@ -134,7 +134,7 @@ class GrpcServer:
             raise
         except Exception as error:  # noqa: BLE001 the top of every call: the client gets a status, the log the cause
             problem = problem_of(error, exchange.request_id)
-            exchange.status, exchange.reason = problem.kind.status, problem.kind.reason
+            exchange.refuse(problem)
             return problem
         finally:
             self._serving.bodies.give_back(reserved)

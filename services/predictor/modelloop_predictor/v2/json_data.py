@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from modelloop_core.wire.predictions import Fault
 from modelloop_predictor.parsing import kind_of, shown
 from modelloop_predictor.problems import MALFORMED, ProblemError
 from modelloop_predictor.v2.tensors import FLAG, NUMBERS, TEXT, Array, Tensor, Texts, refused
@@ -89,13 +90,14 @@ class _Run(NamedTuple):
 def _runs(name: str, values: Any, shape: Sequence[int]) -> Iterator[_Run]:
     """The data in runs, as long as a row where it is nested."""
     if not isinstance(values, list):
-        raise refused(name, f"expected a list of {shape[0]}, found {kind_of(values)}")
+        raise refused(name, f"expected a list of {shape[0]}, found {kind_of(values)}", fault=Fault.WRONG_SHAPE)
     nested = len(shape) == 2 and list in set(map(type, values))
     _check_length(name, values, shape[0] if nested else math.prod(shape))
     if nested:
         for position, row in enumerate(values):
             if not isinstance(row, list):
-                raise refused(name, f"expected a list of {shape[1]}, found {kind_of(row)}", f"[{position}]")
+                words = f"expected a list of {shape[1]}, found {kind_of(row)}"
+                raise refused(name, words, f"[{position}]", Fault.WRONG_SHAPE)
             _check_length(name, row, shape[1], f"[{position}]")
             yield _Run(f"[{position}]", 0, row)
     else:
@@ -105,7 +107,7 @@ def _runs(name: str, values: Any, shape: Sequence[int]) -> Iterator[_Run]:
 
 def _check_length(name: str, values: list[Any], expected: int, place: str = "") -> None:
     if len(values) != expected:
-        raise refused(name, f"expected {expected} elements, found {len(values)}", place)
+        raise refused(name, f"expected {expected} elements, found {len(values)}", place, Fault.WRONG_SHAPE)
 
 
 def _is_plain(values: list[Any], datatype: str) -> bool:
@@ -129,7 +131,7 @@ def _elements(name: str, datatype: str, run: _Run) -> list[Any]:
     for position, value in enumerate(run.values, run.start):
         fault = _fault(datatype, value)
         if fault is not None:
-            raise refused(name, fault, f"{run.place}[{position}]")
+            raise refused(name, fault, f"{run.place}[{position}]", Fault.WRONG_TYPE)
         found.append(value)
     return found
 

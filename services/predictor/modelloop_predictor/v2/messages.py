@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modelloop_core.inference import Float64s
-from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.predictions import Fault, FieldError
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.v2.contract import (
     BINARY_OUTPUT,
@@ -144,4 +144,4 @@ def _from_contents(given: ModelInferRequest.InferInputTensor) -> Tensor:
     except OverflowError:
         low, high = RANGES[given.datatype]
         value = next(value for value in values if not low <= value <= high)
-        raise refused(given.name, f"{value} is no {given.datatype}") from None
+        raise refused(given.name, f"{value} is no {given.datatype}", fault=Fault.WRONG_TYPE) from None

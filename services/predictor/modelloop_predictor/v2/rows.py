@@ -14,12 +14,12 @@ import numpy as np
 
 from modelloop_core.feature_schema import CategoricalFeature, Feature, NumericFeature, Signature
 from modelloop_core.inference import UNSEEN, Float64s
-from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.predictions import Fault, FieldError
 from modelloop_predictor.parsing import MOST_ERRORS, shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.v2.tensors import FLAG, TEXT, Described, Tensor, check_described, refused
-from modelloop_predictor.validation import RowReader
+from modelloop_predictor.validation import RowReader, Wrong
 
 MATRIX = "features"
 """Name of the one tensor that holds all features."""
@@ -72,9 +72,11 @@ class TensorReader:
         if not self._one_tensor:
             raise refused(MATRIX, f"not all features are numbers; send a tensor for each: {self._listed()}")
         if len(shape) != 2 or shape[1] != width:
-            raise refused(MATRIX, f"expected shape [rows, {width}] ({self._listed()}), found {shape}")
+            raise refused(
+                MATRIX, f"expected shape [rows, {width}] ({self._listed()}), found {shape}", fault=Fault.WRONG_SHAPE
+            )
         if given.datatype == TEXT or (given.datatype == FLAG and not self._all_flags):
-            raise refused(MATRIX, f"expected numbers, found {given.datatype}")
+            raise refused(MATRIX, f"expected numbers, found {given.datatype}", fault=Fault.WRONG_TYPE)
 
     def _from_matrix(self, tensor: Tensor) -> Float64s:
         rows = np.asarray(tensor.values).reshape(tensor.shape).astype(np.float64, copy=False)
@@ -100,11 +102,15 @@ class TensorReader:
     def _check_names(self, given: Sequence[Described]) -> None:
         names = dict.fromkeys(tensor.name for tensor in given)
         unknown = islice((name for name in names if name not in self._known), MOST_ERRORS)
+        message = f"unknown tensor; the model takes {self._listed()}"
         errors = [
-            FieldError(field=f"inputs.{shown(name)}", message=f"unknown tensor; the model takes {self._listed()}")
-            for name in unknown
+            FieldError(field=f"inputs.{shown(name)}", message=message, fault=Fault.WRONG_SHAPE) for name in unknown
         ]
-        errors += [FieldError(field=f"inputs.{name}", message="missing") for name in self._names if name not in names]
+        errors += [
+            FieldError(field=f"inputs.{name}", message="missing", fault=Fault.MISSING)
+            for name in self._names
+            if name not in names
+        ]
         if errors:
             raise _invalid(errors)
 
@@ -115,9 +121,10 @@ class TensorReader:
         for row, value in enumerate(values):
             code = levels.codes.get(value) if isinstance(value, str | bytes) else None
             if code is None:
-                code, fault = self._rare_code(value, levels.feature, column)
-                if fault is not None:
-                    errors.append(FieldError(field=f"inputs.{tensor.name}[{row}]", message=fault))
+                code, wrong = self._rare_code(value, levels.feature, column)
+                if wrong is not None:
+                    field = f"inputs.{tensor.name}[{row}]"
+                    errors.append(FieldError(field=field, message=wrong.message, fault=wrong.fault))
                 if len(errors) == MOST_ERRORS:
                     break
             codes.append(code)
@@ -125,12 +132,12 @@ class TensorReader:
             raise _invalid(errors)
         return codes
 
-    def _rare_code(self, value: object, feature: CategoricalFeature, column: int) -> tuple[float, str | None]:
+    def _rare_code(self, value: object, feature: CategoricalFeature, column: int) -> tuple[float, Wrong | None]:
         if isinstance(value, bytes):
             try:
                 value = value.decode()
             except UnicodeDecodeError:
-                return UNSEEN, f"{shown(repr(value))} is not UTF-8"
+                return UNSEEN, Wrong(f"{shown(repr(value))} is not UTF-8", Fault.WRONG_TYPE)
         if isinstance(value, float) and np.isnan(value):
             value = None
         return self._values.value(column, value)
@@ -150,9 +157,11 @@ class TensorReader:
     def _error(self, rows: Float64s, row: int, column: int, field: str) -> FieldError:
         value = float(rows[row, column])
         if np.isnan(value):
-            return FieldError(field=field, message=f"{self._names[column]}: NaN stands for null, which is not allowed")
-        fault = self._values.value(column, value)[1]
-        return FieldError(field=field, message=f"{self._names[column]}: {fault}")
+            wrong: Wrong | None = Wrong("NaN stands for null, which is not allowed", Fault.MISSING)
+        else:
+            wrong = self._values.value(column, value)[1]
+        message = f"{self._names[column]}: {wrong.message if wrong else None}"
+        return FieldError(field=field, message=message, fault=wrong.fault if wrong else None)
 
     def _listed(self) -> str:
         return shown(", ".join(self._names))
@@ -211,13 +220,17 @@ def _is_whole(feature: Feature) -> bool:
 
 def _check_column(tensor: Described, feature: Feature, first: Described) -> None:
     if len(tensor.shape) == 2 and tensor.shape[1] != 1:
-        raise refused(tensor.name, f"expected shape [rows] or [rows, 1], found {list(tensor.shape)}")
+        raise refused(
+            tensor.name, f"expected shape [rows] or [rows, 1], found {list(tensor.shape)}", fault=Fault.WRONG_SHAPE
+        )
     if tensor.shape[0] != first.shape[0]:
-        raise refused(tensor.name, f"has {tensor.shape[0]} rows, but {shown(first.name)} has {first.shape[0]}")
+        message = f"has {tensor.shape[0]} rows, but {shown(first.name)} has {first.shape[0]}"
+        raise refused(tensor.name, message, fault=Fault.WRONG_SHAPE)
     if isinstance(feature, CategoricalFeature):
         return
     if tensor.datatype == TEXT or (tensor.datatype == FLAG and not _is_flag(feature)):
-        raise refused(tensor.name, f"expected numbers ({feature.dtype}), found {tensor.datatype}")
+        message = f"expected numbers ({feature.dtype}), found {tensor.datatype}"
+        raise refused(tensor.name, message, fault=Fault.WRONG_TYPE)
 
 
 def _invalid(errors: list[FieldError]) -> ProblemError:

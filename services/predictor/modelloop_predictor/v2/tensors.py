@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.predictions import Fault, FieldError
 from modelloop_predictor.parsing import shown
 from modelloop_predictor.problems import INVALID, ProblemError, check_row_count
 
@@ -93,14 +93,14 @@ def from_bytes(name: str, datatype: str, shape: Sequence[int], data: memoryview)
         expected = f"{datatype} {list(shape)} has {count * kind.itemsize} bytes"
         raise refused(name, f"{expected}, found {len(data)}")
     if datatype == FLAG and np.frombuffer(data, np.uint8).max() > 1:
-        raise refused(name, "a BOOL is a byte 0 or 1, found another")
+        raise refused(name, "a BOOL is a byte 0 or 1, found another", fault=Fault.OUT_OF_DOMAIN)
     return Tensor(name, datatype, tuple(shape), np.frombuffer(data, kind))
 
 
-def refused(name: str, message: str, place: str = "") -> ProblemError:
-    """A 422 about the input tensor `name`, or about the element at `place` in it."""
+def refused(name: str, message: str, place: str = "", fault: Fault | None = None) -> ProblemError:
+    """A 422 about the input tensor `name`, or about the element at `place` in it; `fault` where its data are wrong."""
     field = f"inputs.{shown(name)}{place}"
-    return ProblemError(INVALID, f"{field}: {message}", [FieldError(field=field, message=message)])
+    return ProblemError(INVALID, f"{field}: {message}", [FieldError(field=field, message=message, fault=fault)])
 
 
 def _texts(name: str, count: int, data: memoryview) -> list[bytes]:

@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 
 from modelloop_core.wire.limits import LATENCY_BOUNDS
+from modelloop_core.wire.predictions import FieldError
+from modelloop_core.wire.problems import ProblemError
 from modelloop_core.wire.profiles import TrafficDelta
 from modelloop_predictor.accounts import Accounts, Exchange
 from modelloop_predictor.metrics import RequestTally
+from modelloop_predictor.problems import INVALID
 from modelloop_predictor.telemetry.traffic import TrafficMeter
 
 
@@ -43,6 +46,19 @@ def test_a_request_counts_by_how_it_ended(
     delta = taken(exchange)
     assert (delta.requests, delta.errors, delta.invalid) == (1, errors, invalid)
     assert (delta.fallbacks, delta.rows, sum(delta.latency)) == (fallbacks, rows, answered)
+
+
+def test_requests_refused_for_their_values_are_told_by_kind_where_there_are_any() -> None:
+    tally = RequestTally()
+    accounts, meter = Accounts(tally, 0), TrafficMeter(tally.live)
+    exchange = Exchange("one", None, "/predict")
+    errors = [FieldError(field="age", message="…", fault=fault) for fault in ("missing", "wrong-type", "missing", None)]
+    exchange.refuse(ProblemError(INVALID, "…", errors))
+    accounts.close(exchange)
+    accounts.close(ended("MalformedBody", 400))
+    delta = TrafficDelta(**meter.take())
+    assert (delta.invalid, delta.invalid_by) == (2, {"missing": 1, "wrong-type": 1})
+    assert "invalid_by" not in meter.take()
 
 
 def test_each_take_has_what_came_since_the_last() -> None:
