@@ -30,7 +30,8 @@ class TrafficMeter:
         refused = now.errors - last.errors
         faults = now.faults - last.faults
         return {
-            **({"invalid_by": dict(faults)} if faults else {}),
+            # As plain text: the writer of JSON takes no enum for a key.
+            **({"invalid_by": {str(fault): count for fault, count in faults.items()}} if faults else {}),
             "requests": now.requests - last.requests,
             "rows": now.rows - last.rows,
             "errors": {reason: count for reason, count in refused.items() if reason not in _INVALID},

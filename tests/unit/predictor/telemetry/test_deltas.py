@@ -8,8 +8,12 @@ import orjson
 import pytest
 
 from modelloop_core.wire.limits import MOST_CARD
+from modelloop_core.wire.predictions import Fault, FieldError
+from modelloop_core.wire.problems import ProblemError
 from modelloop_core.wire.profiles import ProfilePost
-from modelloop_predictor.metrics import Outcomes
+from modelloop_predictor.accounts import Accounts, Exchange
+from modelloop_predictor.metrics import Outcomes, RequestTally
+from modelloop_predictor.problems import INVALID
 from modelloop_predictor.telemetry.deltas import Deltas
 from modelloop_predictor.telemetry.traffic import TrafficMeter
 from modelloop_predictor.telemetry.unseen import UnseenLevels
@@ -26,6 +30,17 @@ def _deltas(card: str | None) -> Deltas:
 def _cards(deltas: Deltas, *minutes: int) -> list[str | None]:
     bodies = [deltas.cut(NOON + timedelta(minutes=minute)).body for minute in minutes]
     return [ProfilePost.model_validate_json(body).card for body in bodies]
+
+
+def test_refusals_by_kind_are_json_like_all_else() -> None:
+    tally = RequestTally()
+    deltas = Deltas(
+        ABOUT, TrafficMeter(tally.live), counters=None, unseen=UnseenLevels(), log=None, card=None, now=NOON
+    )
+    exchange = Exchange("one", None, "/predict")
+    exchange.refuse(ProblemError(INVALID, "…", [FieldError(field="age", message="missing", fault=Fault.MISSING)]))
+    Accounts(tally, 0).close(exchange)
+    assert ProfilePost.model_validate_json(deltas.cut(NOON).body).traffic.invalid_by == {"missing": 1}
 
 
 def test_the_card_goes_with_the_first_post_and_again_each_hour() -> None:
