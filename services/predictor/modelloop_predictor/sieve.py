@@ -17,6 +17,8 @@ from modelloop_core.inference import Float64s
 from modelloop_predictor.telemetry.unseen import NOT_NOTED, UnseenLevels
 from modelloop_predictor.typed_rows import Bounds, Coder, Row, row_type
 
+# So many values are looked at in the time that a sieve takes.
+_FEW = 64
 _NOT_PLAIN = (msgspec.ValidationError, LookupError)
 
 
@@ -35,6 +37,8 @@ class Sieve:
 
     def sift(self, rows: Sequence[Any]) -> tuple[Float64s, list[int]]:
         """float64 [n, features], right but for the rows at the positions that come with it, in their order."""
+        if len(rows) * self._width <= _FEW:
+            return np.empty((len(rows), self._width)), list(range(len(rows)))
         cells: list[Row] = []
         odd: list[int] = []
         for position, row in enumerate(rows):
