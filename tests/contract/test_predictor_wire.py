@@ -240,6 +240,43 @@ def test_headers_without_end_are_refused(wire: Wire) -> None:
     assert answer.headers["x-model-version"] == "v1.2.3"
 
 
+@pytest.mark.parametrize(
+    "more",
+    [b"0\r\n" + b"x: y\r\n" * 200_000, b"0\r\nx: " + b"y" * 1_200_000, b"1;" + b"x" * 1_200_000],
+    ids=["trailers", "a trailer", "an extension of a chunk"],
+)
+def test_what_comes_around_chunks_without_end_is_refused(running: PredictorProcess, wire: Wire, more: bytes) -> None:
+    _is_predicted(wire.ask(chunked(ROW)))
+    before = _connection_errors(running, "HeadersTooLarge")
+    # Not its answer: with so much on its way the client may see a reset.
+    with contextlib.suppress(ConnectionError):
+        wire.send(PREDICT_HEAD + b"transfer-encoding: chunked\r\n\r\n12\r\n" + ROW + b"\r\n" + more)
+    eventually(
+        lambda: _connection_errors(running, "HeadersTooLarge") == before + 1, "it to be refused", running.describe
+    )
+
+
+def test_a_trailer_is_no_header(wire: Wire) -> None:
+    late = chunked(ROW, b"x-request-id: first")[:-2] + b"x-request-id: second\r\nx-modelloop-version: 9\r\n\r\n"
+    for _ in range(2):
+        _is_predicted(wire.ask(late[:-40], late[-40:]), "first")
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/v2/health/live", "/docs"])
+def test_head_answers_as_get_without_a_body(wire: Wire, path: str) -> None:
+    for _ in range(2):
+        asked = (f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() for method in ("GET", "HEAD"))
+        got, headed = wire.ask(next(asked), method="GET"), wire.ask(next(asked), method="HEAD")
+        assert (headed.status, headed.headers["content-type"]) == (200, got.headers["content-type"])
+    assert wire.ask(b"HEAD /nothing HTTP/1.1\r\nhost: x\r\n\r\n", method="HEAD").status == 404
+
+
+def test_no_answer_sends_a_caller_to_where_a_header_says(wire: Wire) -> None:
+    answer = wire.ask(request(ROW, head=PREDICT_HEAD.replace(b"/predict", b"/predict/")))
+    _is_refused(answer, 404, "NotFound")
+    assert "location" not in answer.headers
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["after a good one", "at first"])
 def test_a_head_that_stalls_is_timed_out(wire: Wire, known: bool) -> None:
     if known:
@@ -299,6 +336,7 @@ def test_a_client_that_leaves_within_its_body_is_counted(running: PredictorProce
         eventually(lambda: _counted(running)["requests_in_flight"] == 1, "it to be in flight", running.describe)
     eventually(lambda: _counted(running)["requests_in_flight"] == 0, "it to be gone", running.describe)
     assert _counted(running)["499"] == before.get("499", 0) + 1
+    assert not running.named("request-failed")
 
 
 def test_what_was_answered_is_not_held_by_an_idle_connection(running: PredictorProcess) -> None:
@@ -356,14 +394,16 @@ def test_large_packets_that_end_within_a_head_are_taken_for_what_they_are(wire: 
 
 
 def test_refusals_of_the_connection_are_counted(running: PredictorProcess, wire: Wire) -> None:
-    def malformed() -> float:
-        return float(re.findall(r'errors_total{reason="MalformedRequest"} (\S+)', running.get("/metrics").text)[-1])
-
     assert wire.ask(b"}{\r\n\r\n").status == 400
-    before = malformed()
+    before = _connection_errors(running, "MalformedRequest")
     with running.connect() as connection:
         _is_refused(Wire(connection).ask(b"}{\r\n\r\n"), 400, "MalformedRequest")
-    assert malformed() == before + 1
+    assert _connection_errors(running, "MalformedRequest") == before + 1
+
+
+def _connection_errors(predictor: PredictorProcess, reason: str) -> float:
+    found = re.findall(rf'errors_total{{reason="{reason}"}} (\S+)', predictor.get("/metrics").text)
+    return float(found[0]) if found else 0.0
 
 
 def _one(predictor: PredictorProcess) -> Answer:

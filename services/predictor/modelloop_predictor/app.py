@@ -20,7 +20,13 @@ class _Documented(FastAPI):
         self._serving = serving
         about = f"Predictions of model version {serving.served_name}."
         super().__init__(
-            title="ModelLoop predictor", version=serving.served_name, description=about, docs_url=None, redoc_url=None
+            title="ModelLoop predictor",
+            version=serving.served_name,
+            description=about,
+            docs_url=None,
+            redoc_url=None,
+            # It would lead to where the request's own host header says.
+            redirect_slashes=False,
         )
 
     def openapi(self) -> dict[str, Any]:

@@ -69,8 +69,9 @@ class GuardedProtocol(HttpToolsProtocol):
     _idle_since: float | None = None
     _linger: asyncio.TimerHandle | None = None
     _unread_since: float | None = None
+    # Of headers, and of what comes around a body's chunks: their extensions, and trailers.
     _header_bytes = 0
-    _headers_begun = False
+    _others_came = False
     wishes = False
     """Whether what is read now is the head of a request that would rather speak another protocol."""
 
@@ -107,17 +108,26 @@ class GuardedProtocol(HttpToolsProtocol):
         self._idle_since = None
         if self._headers_since is None:
             self._headers_since, self._header_bytes = self.loop.time(), 1
-            self._headers_begun = True
+            self._others_came = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer is nothing that anybody reads; kept with the headers they would fill the memory.
+        if self._headers_since is not None:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._headers_since = None
+        self._headers_since, self._header_bytes = None, 0
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._others_came = True
+        super().on_body(body)
+
     def data_received(self, data: bytes) -> None:
-        self._headers_begun = False
+        self._others_came = False
         self._feed(data)
-        # Where the headers began in these very bytes, most of the bytes may belong to what came before.
-        if self._headers_since is not None and not self._headers_begun:
+        # Where a head began in these very bytes, or a body goes on, most of the bytes may belong to something else.
+        if not self._others_came:
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
                 self._refuse(ProblemError(HEADERS_TOO_LARGE, f"headers may have {_MOST_HEADER_BYTES} bytes"))

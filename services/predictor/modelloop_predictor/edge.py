@@ -46,7 +46,9 @@ class Edge:
         exchange = _exchange(scope, self._serving.mirror_port)
         scope.setdefault("state", {})["exchange"] = exchange
         if not is_prediction(scope["path"]):
-            await self._serve(scope, receive, send, exchange)
+            # The server, which has the scope as it was, leaves out the body.
+            page = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+            await self._serve(page, receive, send, exchange)
             return
         tally = self._serving.metrics.tally
         tally.in_flight += 1

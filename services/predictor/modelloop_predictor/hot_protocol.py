@@ -88,7 +88,7 @@ class PredictProtocol(GuardedProtocol):
         if call is None:
             super().on_headers_complete()
             return
-        self._headers_since = None
+        self._headers_since, self._header_bytes = None, 0
         self.cycle = self._call = call
         self._arrived = bytearray()
         call.keep_alive = self.parser.should_keep_alive()
@@ -99,7 +99,9 @@ class PredictProtocol(GuardedProtocol):
         call = self._call
         if call is None or call is not self.cycle:
             super().on_body(body)
-        elif not call.settled:
+            return
+        self._others_came = True
+        if not call.settled:
             # An array, as it takes on small parts without being copied for each.
             self._arrived += body
             self._reserve(call)

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 
 from modelloop_core.inference import InferenceError
 from modelloop_core.wire.predictions import PredictAnswer, PredictManyAnswer, Problem
-from modelloop_predictor.body import read_body
+from modelloop_predictor.accounts import CLIENT_GONE
+from modelloop_predictor.body import ClientGone, read_body
 from modelloop_predictor.edge import PREDICT_PATH, exchange_of, problem_answer
 from modelloop_predictor.metrics import CONTENT_TYPE
 from modelloop_predictor.page import docs_page
@@ -112,6 +113,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error as problem details."""
 
     async def problem(request: Request, error: Exception) -> Response:
+        if isinstance(error, ClientGone):
+            # Nobody hears of it; the edge accounts for it.
+            return Response(status_code=CLIENT_GONE)
         return _problem_answer(request, _translated(request, error))
 
     for kind in (ProblemError, InferenceError, HTTPException, Exception):
