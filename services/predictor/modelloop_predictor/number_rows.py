@@ -1,6 +1,7 @@
 """Reads the usual request of numbers straight into an array, without a Python object for each number.
 
-As with the typed pass of `fast_rows`, which is asked next, nothing is refused here: None means "read it another way".
+As with the typed pass of `fast_rows`, which is asked next, nothing but too many rows is refused here: None means "read
+it another way".
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import simdjson
 
 from modelloop_core.inference import Float64s
 from modelloop_predictor.parsing import is_entity, is_request_id
-from modelloop_predictor.problems import MOST_ROWS
+from modelloop_predictor.problems import check_row_count
 
 _ODD = (ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 _MOST_KEYS = 3
@@ -38,7 +39,7 @@ class NumberReader:
         self._parser = simdjson.Parser()
 
     def decode(self, body: bytes) -> NumberRows | None:
-        """The request's parts, or None when it has to be read another way."""
+        """The request's parts, or None when it has to be read another way; raises 413 for too many rows."""
         # Not what begins with a byte order mark, which this parser alone would pass over.
         if body[:1] != b"{":
             return None
@@ -70,7 +71,10 @@ class NumberReader:
     def _cells(self, rows: Any, body: bytes, *, many: bool) -> Float64s | None:
         """The numbers of one row, or of a list of rows, when there is no deeper list that a flat array would hide."""
         width = self._width
-        if many and (len(rows) > MOST_ROWS or body.count(b"[") != len(rows) + 1):
+        if many:
+            # Here, as to read too many rows in any other way takes far longer.
+            check_row_count(len(rows))
+        if many and body.count(b"[") != len(rows) + 1:
             return None
         if many and not all(len(row) == width for row in rows):
             return None

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from modelloop_core.wire.predictions import REQUEST_ID_PATTERN, RESERVED_KEYS, FieldError
+from modelloop_predictor.collecting import collecting_nothing
 from modelloop_predictor.problems import INVALID, MALFORMED, WRONG_TYPE, ProblemError, check_row_count
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
@@ -103,7 +104,8 @@ def shown(text: str) -> str:
 
 def _load(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        with collecting_nothing(len(body)):
+            return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if _NOT_FINITE.search(body[max(0, error.pos - 9) : error.pos + 12]):
             raise ProblemError(

@@ -148,6 +148,12 @@ def test_calls_are_counted_and_logged_as_predictions(running: PredictorProcess, 
         pytest.param(_request(name="other"), "inputs.other: unknown tensor", id="unknown tensor"),
         pytest.param(_request(inputs=[]), "there are none", id="no tensors"),
         pytest.param(pb.ModelInferRequest(model_name="model"), "there are none", id="nothing"),
+        pytest.param(_request(outputs=[{"name": "prediction"}] * 2000), "outputs: there are 2000", id="2,000 outputs"),
+        pytest.param(
+            _request(outputs=[{"name": "prediction", "parameters": {"other": pb.InferParameter(bool_param=True)}}]),
+            "outputs.prediction.parameters.other: unknown",
+            id="parameter of an output",
+        ),
         pytest.param(_request(outputs=[{"name": "logits"}]), "outputs.logits: unknown output", id="unknown output"),
         pytest.param(
             _request(parameters={"priority": pb.InferParameter(uint64_param=1)}), "unknown parameter", id="parameter"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from typing import Any
@@ -89,6 +90,29 @@ def test_odd_rows_alone_are_looked_at_and_all_faults_named_in_order() -> None:
 def test_good_rows_are_read_the_careful_way_without_looking_at_each_value() -> None:
     assert python_calls(_predict(NULLABLE, _rows(None))) < MOST_CALLS
     assert python_calls(_predict(NUMBERS, _named(_rows(3)))) < MOST_CALLS
+
+
+def test_too_many_rows_of_numbers_are_refused_by_their_count() -> None:
+    reader = FastReader(NUMBERS, "user_id")
+    body = b'{"instances":[' + b",".join([b"[]"] * (MOST_ROWS + 1)) + b"]}"
+    problem, _ = _refusal(lambda: reader.decode(body))
+    assert problem.kind is TOO_MANY_ROWS
+
+
+def test_the_collector_rests_while_a_large_body_is_read_and_then_goes_on() -> None:
+    body = b'{"instances":[' + b",".join([b"[]"] * 300_000) + b"]}"
+    collections: list[str] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        collections.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        problem, _ = _refusal(lambda: parse(body, "user_id"))
+    finally:
+        gc.callbacks.remove(note)
+    # Once it goes on it has one look.
+    assert (problem.kind, collections.count("start") <= 1, gc.isenabled()) == (TOO_MANY_ROWS, True, True)
 
 
 def test_too_many_rows_are_refused_before_their_levels_are_looked_up() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
 
@@ -34,6 +34,8 @@ PREDICTION = "prediction"
 PROBABILITIES = "probabilities"
 BINARY_SIZE = "binary_data_size"
 """Parameter of a tensor: how many bytes its data has."""
+BINARY_DATA = "binary_data"
+"""Parameter of an output: whether it comes as bytes."""
 BINARY_OUTPUT = "binary_data_output"
 """Parameter of a request: whether outputs come as bytes, unless one says otherwise for itself."""
 
@@ -115,10 +117,16 @@ class Contract:
         """float64 [rows, features] of tensors that were checked; raises 422 for values that do not fit."""
         return self._reader.read(tensors)
 
+    def check_outputs(self, asked: int) -> None:
+        """Raise 422 for far more outputs than the model has, before any of them is looked at."""
+        if asked > len(self.outputs) + _MOST_STRANGE:
+            raise _invalid("outputs", f"there are {asked}; the model gives {len(self.outputs)}")
+
     def wanted(self, asked: Sequence[Asked], binary: bool) -> tuple[Wanted, ...]:
         """The outputs asked for by name and parameters, all when none is; raises 422 for what is not there."""
         if not asked:
             return self._all_outputs[binary]
+        self.check_outputs(len(asked))
         wanted: list[Wanted] = []
         for output in asked:
             name = output.name
@@ -127,12 +135,16 @@ class Contract:
                 raise _invalid(f"outputs.{shown(name)}", f"unknown output; the model gives {given}")
             if any(name == other.name for other in wanted):
                 raise _invalid(f"outputs.{name}", "this name is there more than once")
-            wanted.append(Wanted(name, flag(output.parameters, "binary_data", f"outputs.{name}", binary)))
+            wanted.append(Wanted(name, flag(output.parameters, BINARY_DATA, f"outputs.{name}", binary)))
         return tuple(wanted)
+
+    def check_parameters(self, parameters: Iterable[str]) -> None:
+        """Raise 422 for a parameter of a request that nothing here obeys."""
+        refuse_unknown(parameters, (BINARY_OUTPUT, self._entity_key), "")
 
     def entity(self, parameters: Mapping[str, Any]) -> str | None:
         """Whom the prediction is about, from a request's parameters; raises 422 for any that is not known."""
-        refuse_unknown(parameters, (BINARY_OUTPUT, self._entity_key), "")
+        self.check_parameters(parameters)
         entity = parameters.get(self._entity_key)
         errors = check_entity(entity, f"parameters.{self._entity_key}")
         if errors:
@@ -185,7 +197,7 @@ def flag(parameters: Mapping[str, Any], key: str, place: str, default: bool) -> 
     return value
 
 
-def refuse_unknown(parameters: Mapping[str, Any], known: Sequence[str], place: str) -> None:
+def refuse_unknown(parameters: Iterable[str], known: Sequence[str], place: str) -> None:
     """Raise 422 for a parameter that nothing here obeys."""
     for key in parameters:
         if key not in known:

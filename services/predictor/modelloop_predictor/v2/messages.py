@@ -11,8 +11,10 @@ import numpy as np
 
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import Fault, FieldError
+from modelloop_predictor.parsing import shown
 from modelloop_predictor.problems import INVALID, ProblemError
 from modelloop_predictor.v2.contract import (
+    BINARY_DATA,
     BINARY_OUTPUT,
     BINARY_SIZE,
     Contract,
@@ -50,10 +52,12 @@ class _Output:
 
 def read(request: ModelInferRequest, contract: Contract) -> Inference:
     """The request held against the signature; raises 422."""
+    contract.check_parameters(request.parameters)
     parameters = _values(request.parameters)
     raw = flag(parameters, BINARY_OUTPUT, "", bool(request.raw_input_contents))
     contract.check_inputs(request.inputs)
-    asked = [_Output(output.name, _values(output.parameters)) for output in request.outputs]
+    contract.check_outputs(len(request.outputs))
+    asked = [_asked(output) for output in request.outputs]
     return Inference(
         rows=contract.rows(_tensors(request)),
         id=request.id or None,
@@ -79,6 +83,12 @@ def write(scores: Float64s, inference: Inference, contract: Contract, request_id
         else:
             output.contents.bytes_contents.extend(str(text).encode() for text in tensor.values)
     return answer
+
+
+def _asked(output: ModelInferRequest.InferRequestedOutputTensor) -> _Output:
+    # Its values are looked at one by one, so not those of parameters that nobody knows.
+    refuse_unknown(output.parameters, (BINARY_DATA,), f"outputs.{shown(output.name)}.")
+    return _Output(output.name, _values(output.parameters))
 
 
 def _values(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import orjson
 
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
+from modelloop_predictor.collecting import collecting_nothing
 from modelloop_predictor.parsing import check_content_type, shown
 from modelloop_predictor.problems import INVALID, MALFORMED, ProblemError
 from modelloop_predictor.v2.contract import BINARY_OUTPUT, BINARY_SIZE, Contract, Inference, flag, refuse_unknown
@@ -120,7 +121,8 @@ class RestCodec:
 
     def _decode(self, text: memoryview) -> InferRequest:
         try:
-            return self._decoder.decode(text)
+            with collecting_nothing(len(text)):
+                return self._decoder.decode(text)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
             raise _invalid(path.rstrip("`").lstrip(".") or "request", in_json_terms(message)) from None
