@@ -202,7 +202,7 @@ def test_labels_of_several_classes_are_their_names(database: str) -> None:
 
 def _parquet(**columns: Any) -> bytes:
     sink = io.BytesIO()
-    parquet.write_table(pa.table(columns), sink)
+    parquet.write_table(pa.table(columns), sink, compression="zstd")
     return sink.getvalue()
 
 
@@ -225,6 +225,46 @@ def test_a_parquet_file_of_labels_is_kept_like_any(monitor: Running) -> None:
     assert _upload(monitor, body) == _receipt(already=3)
     [feedback] = quality_of(monitor)["feedback"]
     assert feedback["latency_median"] == 60.0
+
+
+def _repeated(label: Any) -> bytes:
+    """A file of kilobytes in which each of many rows has the same large label."""
+    rows = MOST_ROWS
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([label]))
+    return _parquet(request_id=[f"r{place}" for place in range(rows)], label=same)
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "status"),
+    [
+        pytest.param(_repeated("x" * 20_000), "column 'label' has a text of 20000 bytes", 422, id="a text in each row"),
+        pytest.param(
+            _parquet(request_id=[f"r{place}" for place in range(1000)], label=[[1] * 10_000] * 1000),
+            "column 'label' is of the type list<element: int64>",
+            422,
+            id="a list in each row",
+        ),
+        pytest.param(
+            _parquet(request_id=["r1"] * 1000, label=[{"a": "x" * 20_000}] * 1000),
+            "column 'label' is of the type struct<a: string>",
+            422,
+            id="a text in an object in each row",
+        ),
+        pytest.param(
+            _parquet(request_id=["r1"] * MOST_ROWS, label=[{f"a{place}": 1.0 for place in range(100)}] * MOST_ROWS),
+            "5050000 values",
+            413,
+            id="an object of very many numbers",
+        ),
+        pytest.param(_parquet(request_id=["r1"], label=["x" * (65 << 20)]), "unpacks to", 413, id="one endless text"),
+    ],
+)
+def test_a_small_file_that_is_a_large_one_is_refused_before_it_is_unpacked(
+    monitor: Running, body: bytes, said: str, status: int
+) -> None:
+    assert len(body) < 1 << 20
+    answer = monitor.client.post(FEEDBACK_PATH, params=OWN, content=body, headers={"content-type": PARQUET_TYPE})
+    assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
 
 
 @pytest.mark.parametrize(
