@@ -24,7 +24,7 @@ class Exchange:
     """One request on its way: who asks, about whom (`entity`), since when, and what came of it.
 
     It is `live` unless it was forced upon this version or is a copy of another one. `answered_by` names the version
-    that answered where that was not the served one.
+    that answered where that was not the served one; `reserved` is the memory that is set aside for a large body.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class Exchange:
         "path",
         "reason",
         "request_id",
+        "reserved",
         "started",
         "status",
         "trace",
@@ -59,6 +60,7 @@ class Exchange:
         self.answered_by: str | None = None
         self.count = 0
         self.entity: str | None = None
+        self.reserved = 0
 
     def refuse(self, problem: ProblemError) -> None:
         """Note that the answer is this problem."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+from modelloop_predictor.accounts import Exchange
 from modelloop_predictor.problems import OVERLOADED, TOO_LARGE, TOO_SLOW, ProblemError, retry_later
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -40,30 +41,28 @@ class ClientGone(Exception):
 
 
 async def read_body(
-    receive: Receive, declared: str | None, budget: BodyBudget, *, max_bytes: int, seconds: float
+    receive: Receive, declared: str | None, budget: BodyBudget, exchange: Exchange, *, max_bytes: int, seconds: float
 ) -> bytes:
     """The whole body; raises 413 over `max_bytes`, 408 after `seconds`, ClientGone when the client leaves.
 
-    Raises 503 when the large bodies that are being received take too much together. A `declared` length over the bound
-    is refused before a byte is read.
+    Raises 503 when the large bodies that are there take too much together; what this one takes is noted in the exchange
+    until that is over. A `declared` length over the bound is refused before a byte is read.
     """
     if declared is not None and declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     parts: list[bytes] = []
-    size = taken = 0
+    size = 0
     try:
         async with asyncio.timeout(seconds):
             async for part in _parts(receive):
                 size += len(part)
                 if size > max_bytes:
                     raise _too_large(max_bytes)
-                taken = budget.grow(taken, size)
+                exchange.reserved = budget.grow(exchange.reserved, size)
                 parts.append(part)
     except TimeoutError:
         detail = f"the body did not arrive within {seconds:g} s"
         raise ProblemError(TOO_SLOW, detail, headers={"connection": "close"}) from None
-    finally:
-        budget.give_back(taken)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

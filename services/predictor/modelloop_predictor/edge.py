@@ -45,6 +45,13 @@ class Edge:
             return
         exchange = _exchange(scope, self._serving.mirror_port)
         scope.setdefault("state", {})["exchange"] = exchange
+        try:
+            await self._answer(scope, receive, send, exchange)
+        finally:
+            # Only now, as whoever waits for the model still has its body.
+            self._serving.bodies.give_back(exchange.reserved)
+
+    async def _answer(self, scope: Message, receive: Receive, send: Send, exchange: Exchange) -> None:
         if not is_prediction(scope["path"]):
             # The server, which has the scope as it was, leaves out the body.
             page = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope

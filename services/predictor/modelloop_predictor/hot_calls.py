@@ -67,7 +67,6 @@ class HotCall(Exchange):
         "head",
         "keep_alive",
         "more_body",
-        "reserved",
         "response_complete",
         "settled",
         "version",

@@ -50,6 +50,7 @@ def add_predict(router: APIRouter, serving: Serving) -> None:
             request.receive,
             headers.get("content-length"),
             serving.bodies,
+            exchange,
             max_bytes=settings.max_body_bytes,
             seconds=settings.read_seconds,
         )

@@ -9,6 +9,7 @@ import pytest
 from modelloop_core.inference import Float64s, OutOfMemory
 from modelloop_predictor.model_thread import ModelThread
 from support import model_files
+from support.open_inference import INFER, tensor
 from support.predictor_inside import Predictor, Start, never_ending, settings_for
 from support.published import A_VALUE
 from support.replaced_model import hanging, replace_model
@@ -113,6 +114,23 @@ def test_a_body_without_a_length_is_bounded_too(started: Start) -> None:
             yield b" " * 10
 
     _problem(predictor.ask("POST", "/predict", content=blocks(), headers=JSON), 413, "BodyTooLarge")
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        pytest.param("/predict", {"features": [1, 2]}, id="predict"),
+        pytest.param(INFER, {"inputs": [tensor("features", "FP32", [1, 2], [1, 2])]}, id="V2"),
+    ],
+)
+def test_a_body_counts_for_as_long_as_its_request_waits(started: Start, path: str, document: dict[str, Any]) -> None:
+    predictor = started(model_files.Logistic(), max_body_bytes=100_000, timeout_seconds=0.2)
+    body = json.dumps(document).ljust(100_000)
+    with hanging(predictor):
+        answers = predictor.ask_all([("POST", path, {"content": body, "headers": JSON})] * 10)
+    assert sorted(answer.json()["reason"] for answer in answers) == ["DeadlineExceeded"] * 6 + ["Overloaded"] * 4
+    replace_model(predictor, lambda rows: np.zeros(len(rows)))
+    assert predictor.ask("POST", path, content=body, headers=JSON).status_code == 200
 
 
 def test_bodies_that_take_too_much_together_are_refused_until_others_are_gone(started: Start) -> None:

@@ -62,7 +62,7 @@ class Arrivals:
 
     def _end(self, exchange: Exchange, problem: ProblemError) -> None:
         context = self._arriving.pop(exchange)
-        exchange.status, exchange.reason = problem.kind.status, problem.kind.reason
+        exchange.refuse(problem)
         # Not the reading is cancelled, as grpc would go on to write where it was to: the call ends, and with it that.
         refusal = asyncio.ensure_future(self._refuse(context, exchange, problem))
         self._refusals.add(refusal)

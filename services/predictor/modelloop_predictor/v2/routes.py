@@ -99,7 +99,12 @@ async def _body(request: Request, serving: Serving) -> bytes:
     settings = serving.settings
     declared = request.headers.get("content-length")
     return await read_body(
-        request.receive, declared, serving.bodies, max_bytes=settings.max_body_bytes, seconds=settings.read_seconds
+        request.receive,
+        declared,
+        serving.bodies,
+        exchange_of(request.scope),
+        max_bytes=settings.max_body_bytes,
+        seconds=settings.read_seconds,
     )
 
 
