@@ -25,6 +25,9 @@ from modelloop_monitor.store.engine import Store
 
 _MOST_SHAPES = 20_000
 _MOST_KEPT = 64
+_MOST_KEPT_BYTES = 32 << 20
+"""Of their documents; in memory they are three times as large."""
+
 _TRUSTED_SECONDS = 3_600.0
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 
@@ -56,6 +59,7 @@ class References:
         self._store = store
         self._shapes: OrderedDict[str, Shape] = OrderedDict()
         self._whole: OrderedDict[str, Reference] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -82,7 +86,18 @@ class References:
                 return self._whole[digest]
         with self._store.reading() as connection:
             document = references.load(connection, digest)
-        return None if document is None else self._keep(digest, Reference.model_validate_json(document))
+        if document is None:
+            return None
+        return self._keep(digest, Reference.model_validate_json(document), len(document))
+
+    @property
+    def _bytes(self) -> int:
+        return sum(self._sizes.values())
+
+    @property
+    def kept(self) -> int:
+        """How many whole ones are in memory."""
+        return len(self._whole)
 
     def put(self, digest: str, document: bytes, now: float) -> None:
         """Take a reference; raises ProblemError for bytes that are none, or not those of the digest."""
@@ -95,20 +110,24 @@ class References:
             raise invalid(error) from error
         with self._store.writing() as connection:
             references.save(connection, digest, document, now)
-        self._keep(digest, reference)
+        self._keep(digest, reference, len(document))
         self._seen[digest] = now
 
     def _drop(self, digest: str) -> None:
         with self._lock:
-            for held in (self._shapes, self._whole, self._seen):
-                held.pop(digest, None)
+            self._shapes.pop(digest, None)
+            self._whole.pop(digest, None)
+            self._sizes.pop(digest, None)
+            self._seen.pop(digest, None)
 
-    def _keep(self, digest: str, reference: Reference) -> Reference:
+    def _keep(self, digest: str, reference: Reference, size: int) -> Reference:
         with self._lock:
-            self._whole[digest] = reference
+            self._whole[digest], self._sizes[digest] = reference, size
             self._shapes[digest] = Shape.of(reference)
-            while len(self._whole) > _MOST_KEPT:
-                self._whole.popitem(last=False)
+            # One stays, however large it is.
+            while len(self._whole) > _MOST_KEPT or (len(self._whole) > 1 and self._bytes > _MOST_KEPT_BYTES):
+                oldest, _ = self._whole.popitem(last=False)
+                del self._sizes[oldest]
             while len(self._shapes) > _MOST_SHAPES:
                 oldest, _ = self._shapes.popitem(last=False)
                 self._seen.pop(oldest, None)

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,3 +214,13 @@ def test_a_reference_is_its_bytes(monitor: Running, body: bytes, digest: str, st
 def test_a_body_that_is_no_json_is_told_so(monitor: Running) -> None:
     for body in (b"", b"{", b"\xff\xfe", b"[]"):
         assert monitor.client.post("/v1/profiles", content=body).status_code in (400, 422)
+
+
+def test_large_references_are_not_all_kept_in_memory(tmp_path: Path) -> None:
+    with running(f"sqlite:///{tmp_path / 'm.db'}") as monitor:
+        documents = [REFERENCE + b" " * ((9 << 20) + place) for place in range(5)]
+        for document in documents:
+            assert monitor.put_reference(document, digest_of(document)).status_code == 204
+        assert monitor.monitor.references.kept == 3
+        post = example_post(0, reference=digest_of(documents[0]))
+        assert monitor.post(post).status_code == 200, "it is read again"
