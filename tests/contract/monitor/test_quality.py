@@ -11,7 +11,7 @@ import pytest
 
 from modelloop_core.drift.reference import build_reference, digest_of
 from modelloop_core.feature_schema import MulticlassOutput
-from modelloop_core.wire.settings import BusinessSettings, ModelSettings
+from modelloop_core.wire.settings import BusinessSettings, ModelSettings, settings_path
 from modelloop_monitor.store import models, quality
 from support.monitors import NOON, REFERENCE, SIGNATURE, Reference, Running, column, example_post, running
 from support.outcomes import OWN, follow, log, log_rows, quality_of, tell, told
@@ -188,6 +188,20 @@ def test_what_was_asked_is_told_with_its_faults(monitor: Running) -> None:
     assert data["duplicates"]["value"] == pytest.approx(1 / 3)
     assert data["nulls"]["age"]["low"] < 0.4 < data["nulls"]["age"]["high"]
     assert found["silent_seconds"] == 61
+
+
+def test_a_window_of_seconds_has_the_requests_of_the_minute_around_it(monitor: Running) -> None:
+    settings = ModelSettings(window_seconds=30).model_dump_json()
+    assert monitor.client.put(settings_path("shop", "churn"), content=settings).status_code == 204
+    traffic = {"requests": 10, "rows": 5, "invalid": 5, "invalid_by": {"missing": 5}}
+    assert monitor.post(example_post(0, NOON - 20, traffic=traffic)).status_code == 200
+    monitor.fold()
+    monitor.time[0] = NOON + 61
+
+    [data] = quality_of(monitor)["data"]
+
+    assert data["window"]["since"] == "2026-03-02T11:59:30Z"
+    assert (data["requests"], data["invalid_by"]["missing"]["value"]) == (10, 0.5)
 
 
 def test_a_version_whose_reference_nobody_brought_is_not_judged_and_says_so(database: str) -> None:

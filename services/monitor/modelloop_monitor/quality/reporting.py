@@ -16,6 +16,7 @@ from modelloop_monitor.store.models import Model
 from modelloop_monitor.store.quality import QualityKey
 from modelloop_monitor.store.windows import WindowKey
 
+_MINUTE = 60
 MOST_DATA = 12
 """So many of the last windows are told with what was asked in them: their counts are read for it."""
 
@@ -52,7 +53,9 @@ def _data(
         digest = quality_rows.reference(connection, model, report.version)
         reference = None if digest is None else references.whole(digest)
         counted = windows.counted_in(connection, WindowKey(*model, report.version, digest or "", key.seconds, since))
-        minutes = traffic.between(connection, *model, since=since, until=until, version=report.version)
+        # Whole minutes: what was asked in a window that is shorter lies in those around it.
+        around = since // _MINUTE * _MINUTE, -(-until // _MINUTE) * _MINUTE
+        minutes = traffic.between(connection, *model, since=around[0], until=around[1], version=report.version)
         columns = {} if reference is None else reference.features
         logged = quality_rows.counts(connection, key)
         found.append(data_quality(key, counted or Counted(), columns, [counts for _, counts in minutes], logged))
