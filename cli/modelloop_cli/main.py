@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from modelloop_cli import captures, drift, erase, feedback, publish, serve, versions
+from modelloop_cli.cluster import commands, verbs, watching
 from modelloop_cli.cluster import drift as cluster_drift
-from modelloop_cli.cluster import verbs
 from modelloop_cli.errors import report
 from modelloop_cli.output import Output, asked_for
 
@@ -59,7 +59,14 @@ LOCAL: tuple[Command, ...] = (
 )
 """What needs no cluster; a command is called as its function is."""
 
-CLUSTER: tuple[Command, ...] = (verbs.status, verbs.refresh, verbs.retry, verbs.doctor, cluster_drift.drift)
+CLUSTER: tuple[Command, ...] = (
+    verbs.status,
+    watching.watch,
+    verbs.refresh,
+    *commands.COMMANDS,
+    verbs.doctor,
+    cluster_drift.drift,
+)
 """What speaks of an MLModel in a cluster."""
 
 

@@ -28,6 +28,7 @@ from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.connection import api_client, served_kinds
 from modelloop_operator.cluster.credentials import Credentials
+from modelloop_operator.cluster.judgements import Judgements
 from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.cluster.kubernetes_api import KubernetesApi
 from modelloop_operator.cluster.lanes import Lanes
@@ -98,6 +99,9 @@ class Operator:
             clock=time.monotonic,
             poll_seconds=settings.monitor_poll_seconds,
         )
+        self.judgements = Judgements(
+            monitor, on_change=self.queue.add, on_read=self.metrics.asked, clock=time.monotonic
+        )
         self.loop = Loop(self.queue, self._reconciler(), self.metrics, time.monotonic)
         self.synced = False
 
@@ -114,6 +118,7 @@ class Operator:
                 prober,
                 self.reports,
                 self.captures,
+                self.judgements,
                 lambda: offered,
                 settings.cluster_name,
             ),
@@ -142,6 +147,7 @@ class Operator:
             tasks.create_task(self.catalogs.poll())
             tasks.create_task(self.reports.poll())
             tasks.create_task(self.captures.prune())
+            tasks.create_task(self.judgements.poll())
             for _ in range(self.settings.workers):
                 tasks.create_task(self.loop.work())
 

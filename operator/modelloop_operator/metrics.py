@@ -53,7 +53,13 @@ class Metrics:
             registry=registry,
         )
         self._models = Gauge("modelloop_operator_models", "MLModels by phase.", ["phase"], registry=registry)
-        self._words: dict[Key, tuple[str, str]] = {}
+        self._rollouts = Gauge(
+            "modelloop_operator_models_by_rollout",
+            "MLModels by what their rollout waits for; none where no version is on its way.",
+            ["waits_for"],
+            registry=registry,
+        )
+        self._words: dict[Key, tuple[str, str, str]] = {}
 
     def decided(self, decision: Decision) -> None:
         """Count one decision."""
@@ -68,9 +74,10 @@ class Metrics:
         self._reads.labels(outcome).inc()
 
     def observed(self, model: MLModel) -> None:
-        """Note the phase and the drift of an MLModel."""
-        key = (model.metadata.namespace, model.metadata.name)
-        found = (model.status.phase, model.status.drift.level if model.status.drift else "unknown")
+        """Note the phase, the drift and the rollout of an MLModel."""
+        key, status = (model.metadata.namespace, model.metadata.name), model.status
+        rollout = (status.rollout.waitsFor or "Pods") if status.rollout else "none"
+        found = (status.phase, status.drift.level if status.drift else "unknown", rollout)
         if self._words.get(key) != found:
             self._words[key] = found
             self._count()
@@ -81,7 +88,7 @@ class Metrics:
             self._count()
 
     def _count(self) -> None:
-        for place, gauge in enumerate((self._models, self._drift)):
+        for place, gauge in enumerate((self._models, self._drift, self._rollouts)):
             gauge.clear()
             for word, count in Tally(found[place] for found in self._words.values()).items():
                 gauge.labels(word).set(count)

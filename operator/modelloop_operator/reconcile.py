@@ -21,14 +21,15 @@ from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.observe import InvalidModel, Observer, parse
 from modelloop_operator.cluster.port import ClusterError, Faulted
 from modelloop_operator.cluster.reports import Reports
+from modelloop_operator.decide.capacity import Replicas, replicas_of
 from modelloop_operator.decide.decisions import Decision, Wait
 from modelloop_operator.decide.observation import Catalog, Observation, Policy
-from modelloop_operator.decide.serving import decide, floor_of
+from modelloop_operator.decide.serving import decide
 from modelloop_operator.decide.status import next_status
 from modelloop_operator.decide.watching import news
 from modelloop_operator.metrics import Metrics
 from modelloop_operator.naming import selector
-from modelloop_operator.render.children import Replicas, children
+from modelloop_operator.render.children import children
 from modelloop_operator.render.installation import Installation
 from modelloop_operator.render.traffic import url
 
@@ -147,6 +148,7 @@ class Reconciler:
         self.catalogs.release(key)
         self.reports.release(key)
         self.observer.captures.release(key)
+        self.observer.judgements.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
         self._refusals.pop(key, None)
@@ -173,16 +175,7 @@ def _addressed(seen: Observation, status: MLModelStatus) -> MLModelStatus:
 
 
 def _replicas(seen: Observation, model: MLModel) -> dict[Version, Replicas]:
-    """Pod counts to render; one that an autoscaler has not taken over yet is kept, because dropping it would mean 1."""
+    """Pod counts to render for what was committed."""
     after = replace(seen, model=model)
     blocks = [block for block in (model.status.stable, model.status.candidate, *model.status.warm) if block]
-    counts = {}
-    for version in (Version.parse(block.version) for block in blocks):
-        fewest, pods = floor_of(version, after), seen.pods.get(version)
-        if model.spec.serving.autoscaling is None:
-            counts[version] = Replicas(model.spec.replicas, fewest)
-        elif pods is None:
-            counts[version] = Replicas(fewest, fewest)
-        else:
-            counts[version] = Replicas(pods.desired if pods.count_is_ours else None, fewest)
-    return counts
+    return {version: replicas_of(version, after) for version in (Version.parse(block.version) for block in blocks)}

@@ -7,13 +7,20 @@ from pathlib import Path
 import pytest
 
 from fakes.cluster import Events
+from fakes.rollouts import a_monitor, ended, failed_after_its_promotion
 from fakes.stories import (
     Story,
     check_killed_after_any_write,
     deleted_and_made_again_at_once,
     served_replaced_and_deleted,
 )
+from modelloop_core.wire.evidence import Verdict
 
+ROLLOUTS = (
+    pytest.param(ended, {}, id="a rollout that passes"),
+    pytest.param(ended, {"v1_1_0": Verdict.FAILED}, id="a rollout that is taken back"),
+    pytest.param(failed_after_its_promotion, {}, id="a version that fails after its promotion"),
+)
 STORIES = (served_replaced_and_deleted, deleted_and_made_again_at_once)
 
 
@@ -21,3 +28,11 @@ STORIES = (served_replaced_and_deleted, deleted_and_made_again_at_once)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__.replace("_", " "))
 def test_killed_after_any_write_it_ends_in_the_same_state(tmp_path: Path, story: Story, events: Events) -> None:
     assert check_killed_after_any_write(tmp_path, story, events) > 20
+
+
+@pytest.mark.parametrize("events", Events, ids=lambda mode: f"events {mode.value}")
+@pytest.mark.parametrize(("story", "verdicts"), ROLLOUTS)
+def test_killed_after_any_write_a_rollout_ends_in_the_same_state(
+    tmp_path: Path, story: Story, verdicts: dict[str, Verdict], events: Events
+) -> None:
+    assert check_killed_after_any_write(tmp_path, story, events, lambda: a_monitor(**verdicts)) > 25

@@ -13,6 +13,7 @@ import yaml
 from cluster.control_plane import ROOT, ControlPlane
 from cluster.wrong_monitoring import REFUSED_OF_MONITORING
 from cluster.wrong_pods import REFUSED_OF_A_POD, wrong
+from cluster.wrong_rollouts import REFUSED_OF_ROLLOUTS
 from fakes.every_field import FULL_POD
 
 MINIMAL: dict[str, Any] = {
@@ -586,7 +587,9 @@ def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Any:
     return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(body))
 
 
-@pytest.mark.parametrize(("path", "value", "field", "told"), [*REFUSED, *REFUSED_OF_A_POD, *REFUSED_OF_MONITORING])
+@pytest.mark.parametrize(
+    ("path", "value", "field", "told"), [*REFUSED, *REFUSED_OF_A_POD, *REFUSED_OF_MONITORING, *REFUSED_OF_ROLLOUTS]
+)
 def test_refused_with_field_and_reason(
     control_plane: ControlPlane, path: str, value: Any, field: str, told: str
 ) -> None:
@@ -733,6 +736,35 @@ def test_a_field_says_what_it_is(path: str) -> None:
         part = part["properties"][name]
         part = part.get("items", part) if name != path.rpartition(".")[2] else part
     assert part.get("description", "").endswith((".", ")")), f"{path}: {part.get('description')!r}"
+
+
+def test_a_rollout_gets_its_defaults(control_plane: ControlPlane) -> None:
+    answer = dry_run(control_plane, changed("spec.rollout", {"steps": [{"weight": 5}]}))
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["spec"]["rollout"] == {
+        "strategy": "Canary",
+        "steps": [{"weight": 5, "hold": "24h", "approval": False}],
+        "analysis": {
+            "interval": "1m",
+            "minRequests": 200,
+            "falseRollbackRate": 0.01,
+            "maxErrorRate": 0.01,
+            "maxErrorIncrease": 1.25,
+            "maxLatencyIncrease": 1.25,
+            "maxPredictionPSI": 0.2,
+        },
+        "progressDeadline": "10m",
+        "inconclusiveDeadline": "72h",
+        "onInconclusive": "Hold",
+        "keepWarm": "24h",
+        "paused": False,
+    }
+
+
+def test_steps_of_a_rollout_that_moves_all_at_once_are_refused(control_plane: ControlPlane) -> None:
+    answer = dry_run(control_plane, changed("spec.rollout", {"strategy": "BlueGreen", "steps": [{"weight": 5}]}))
+    assert answer.code != 0
+    assert "steps are for strategy Canary" in answer.err
 
 
 def test_monitoring_gets_its_defaults(control_plane: ControlPlane) -> None:

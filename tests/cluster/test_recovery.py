@@ -65,7 +65,8 @@ def test_killed_at_any_time_it_ends_in_the_same_state(unattended: Scene, start: 
     assert found["others"] == [None, [], []]
     assert found["spec"] == spec
     states = {kind: status for kind, status, _ in found["conditions"]}
-    assert states == {"Ready": "True", "RouteAccepted": "True", "Stalled": "False"}
+    rollout = {"RolloutProgressing": "False", "RolloutJudged": "False"}
+    assert states == {"Ready": "True", "RouteAccepted": "True", "Stalled": "False", **rollout}
 
 
 def kill_after_writes(operator: OperatorProcess, count: int) -> None:

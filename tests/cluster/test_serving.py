@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cluster.gateway import accept_route
 from cluster.scene import Scene
 
 EDGE = {"gateway": {"parentRefs": [{"name": "edge"}]}}
@@ -195,29 +196,6 @@ def test_behind_a_gateway_it_is_ready_when_the_gateway_took_the_route(scene: Sce
     scene.until(lambda: scene.condition("Ready")[0] == "True", "readiness")
     assert scene.condition("RouteAccepted")[0] == "True"
     assert scene.status()["stable"]["effectiveWeight"] == 100
-
-
-def accept_route(scene: Scene) -> None:
-    """What a gateway's controller does."""
-    route = scene.child("httproute", "churn")
-    conditions = [
-        {
-            "type": kind,
-            "status": "True",
-            "reason": kind,
-            "message": "",
-            "observedGeneration": route["metadata"]["generation"],
-            "lastTransitionTime": "2026-03-01T12:00:00Z",
-        }
-        for kind in ("Accepted", "ResolvedRefs")
-    ]
-    parents = [
-        {"parentRef": ref, "controllerName": "example.org/gateway", "conditions": conditions}
-        for ref in route["spec"]["parentRefs"]
-    ]
-    patch = json.dumps({"status": {"parents": parents}})
-    words = ("patch", "httproute", "churn", "-n", scene.namespace, "--subresource=status", "--type=merge", "-p", patch)
-    scene.plane.must(*words)
 
 
 def test_a_count_is_the_autoscalers_once_it_set_one(scene: Scene) -> None:

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from cluster.control_plane import ROOT, Answer, ControlPlane
-from fakes.every_field import FULL_MONITORING, FULL_POD, POD
+from fakes.every_field import FULL_MONITORING, FULL_POD, POD, SPECS
 from fakes.seen import observed
 from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.versions import Version
 from modelloop_operator.cluster.commit import to_dict
 from modelloop_operator.cluster.observe import InvalidModel, parse
+from modelloop_operator.decide.capacity import Replicas
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.decide.selection import Nothing, wanted_range
-from modelloop_operator.render.children import Replicas, children
+from modelloop_operator.render.children import children
 from modelloop_operator.render.installation import Installation
 
 Judge = Callable[[dict[str, Any]], Answer]
@@ -131,6 +132,13 @@ TAKEN_BY_BOTH = [
     ),
     pytest.param(spec(traffic={"ingress": {"host": "a.example", "className": "nginx"}}), id="an ingress"),
     pytest.param(monitoring(), id="monitoring by its defaults"),
+    pytest.param(spec(rollout={}), id="a rollout by its defaults"),
+    *(pytest.param(SPECS[name] | URI, id=name) for name in ("rollout", "rollout-all-at-once")),
+    pytest.param(spec(rollout={"steps": [{"weight": n + 1} for n in range(16)]}), id="a rollout of sixteen steps"),
+    *(
+        pytest.param(spec(rollout={"analysis": {"maxLatencyP95": text}}), id=f"answers within {text}")
+        for text in ("10s", "1ms", "9s999ms")
+    ),
     pytest.param(spec(task="binary", monitoring=FULL_MONITORING), id="everything that monitoring has"),
     *(
         pytest.param(monitoring(window=text), id=f"windows of {text}")
@@ -206,6 +214,20 @@ REFUSED_BY_BOTH = [
     pytest.param(spec(traffic={"ingress": {}}), id="an ingress without a host"),
     *(pytest.param(monitoring(window=text), id=f"windows of {text!r}") for text in ("7h", "59s", "25h", "1d", "500ms")),
     pytest.param(monitoring(drift={"moderate": 0.3}), id="bands the wrong way round"),
+    pytest.param(spec(rollout={"steps": [{"weight": 50}, {"weight": 5}]}), id="steps the wrong way round"),
+    pytest.param(spec(rollout={"steps": [{"weight": 5}], "strategy": "BlueGreen"}), id="steps of what has none"),
+    *(
+        pytest.param(spec(rollout={"progressDeadline": text}), id=f"pods within {text}")
+        for text in ("29s", "25h", "1d", "1s500ms")
+    ),
+    *(
+        pytest.param(spec(rollout={"analysis": {"interval": text}}), id=f"asked every {text}")
+        for text in ("0s", "61m", "1d", "900ms")
+    ),
+    *(
+        pytest.param(spec(rollout={"analysis": {"maxLatencyP95": text}}), id=f"answers within {text}")
+        for text in ("0ms", "10s1ms", "1m")
+    ),
     pytest.param(monitoring(drift={"features": [{"name": "a", "significant": 0.05}]}), id="a feature's band too low"),
     pytest.param(monitoring(capture={"retention": "0s"}), id="logs that are never kept"),
     pytest.param(monitoring(quality={"metric": "auc"}), id="a metric without a bound"),
@@ -285,6 +307,24 @@ def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPl
             "warm": [{"version": "0.9.0", "warmUntil": "2026-03-01T12:00:00Z"}],
             "history": [{"version": "1.0.0", "from": "2026-03-01T12:00:00Z", "reason": "FirstVersion"}],
             "failedVersions": [{"version": "1.2.0", "reason": "Broken", "message": "m", "at": "2026-03-01T12:00:00Z"}],
+            "rollout": {
+                "strategy": "Canary",
+                "startedAt": "2026-03-01T12:00:00Z",
+                "stepIndex": 1,
+                "advancing": True,
+                "preparingSince": "2026-03-01T12:00:00Z",
+                "stepStartedAt": "2026-03-01T12:00:00Z",
+                "judgedSince": "2026-03-01T12:00:00Z",
+                "verdict": "Passed",
+                "evidence": "m",
+                "inconclusiveSince": "2026-03-01T12:00:00Z",
+                "failedChecks": 1,
+                "approvedWeight": 5,
+                "promoted": True,
+                "paused": True,
+                "waitsFor": "CandidateNotReady",
+                "until": "2026-03-01T12:00:00Z",
+            },
             "drift": {"level": "drift", "since": "2026-03-01T12:00:00Z", "version": "1.0.0", "features": ["age"]},
             "handledRequest": {"id": "1", "verb": "refresh", "outcome": "Done", "message": "m"},
             "conditions": [

@@ -397,3 +397,42 @@ def _assert_refused(refused: Result, error: str, hint: str) -> None:
     assert hint in " ".join(rest)
     assert "Traceback" not in refused.stderr
     assert "unexpected" not in refused.stderr
+
+
+def test_status_says_how_far_a_rollout_is_and_what_it_waits_for(person: Person) -> None:
+    rollout = {
+        "strategy": "Canary",
+        "startedAt": "2026-03-01T12:00:00Z",
+        "stepIndex": 1,
+        "advancing": False,
+        "verdict": "Inconclusive",
+        "evidence": "not enough evidence yet about ErrorRate",
+        "waitsFor": "HoldingStep",
+        "until": "2026-03-01T13:00:00Z",
+    }
+    found = model()
+    found["spec"] = {**found.get("spec", {}), "rollout": {"steps": [{"weight": 5}, {"weight": 30}]}}
+    found["status"] |= {"candidate": {"version": "1.1.0", "requestedWeight": 30}, "rollout": rollout}
+    person.server.answers[MODEL] = found
+    said = person("status", "churn").stdout
+    assert "rollout: 1.1.0 at 30 %, holding step 2 of 3 (5 → 30 → 100)" in said
+    assert "verdict: Inconclusive: not enough evidence yet about ErrorRate" in said
+    assert "waits for: HoldingStep, until 2026-03-01T13:00:00Z" in said
+
+
+def test_watch_shows_shares_as_bars_and_each_change_once(person: Person) -> None:
+    weights = iter((5, 5, 50, 50))
+
+    def answer(_method: str, _body: Any) -> dict[str, Any]:
+        weight = next(weights, 50)
+        found = model()
+        shares = {"stable": ("1.0.0", 100 - weight), "candidate": ("1.1.0", weight)}
+        for role, (version, share) in shares.items():
+            found["status"][role] = {"version": version, "readyReplicas": 2, "effectiveWeight": share}
+        return found
+
+    person.server.answers[MODEL] = answer
+    done = person("watch", "churn", "--for", "1", "--every", "0.2")
+    assert done.exit_code == 0, done.output
+    bars = [line for line in done.stdout.splitlines() if "1.1.0" in line and "pods ready" in line]
+    assert [(line.count("█"), line.split("░")[-1].split()[0]) for line in bars] == [(2, "5"), (20, "50")]

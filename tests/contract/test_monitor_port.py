@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import aiohttp
 import pytest
 
 from fakes.every_field import ALERT_SECRETS, SPECS
-from fakes.monitor import a_report
-from fakes.seen import a_model
+from fakes.monitor import a_report, an_evidence
+from fakes.seen import NOW, a_model
 from modelloop_core.feature_schema import Task
+from modelloop_core.wire.evidence import EvidenceQuery, Verdict
 from modelloop_core.wire.reports import Level
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_operator.cluster.monitor import HttpMonitor, MonitorAway, MonitorRefused
@@ -22,6 +24,14 @@ from support.monitor_process import MonitorProcess
 from support.report_stub import ReportStub, run_report_stub
 from support.s3_server import free_port
 
+QUERY = EvidenceQuery(
+    version="1.1.0",
+    against="1.0.0",
+    since=NOW,
+    step_since=NOW + timedelta(minutes=5),
+    max_error_rate=0.01,
+    max_latency_p95_seconds=0.25,
+)
 Ask = Callable[[HttpMonitor], Awaitable[Any]]
 
 
@@ -49,6 +59,17 @@ def test_settings_arrive_and_the_report_comes_back() -> None:
         ask(stub.url + "/", put, "secret")
         assert stub.settings == {"/v1/models/shop/churn/settings": ModelSettings(window_seconds=600)}
         assert ask(stub.url, drift, "secret") == a_report(Level.MODERATE)
+
+
+async def evidence(monitor: HttpMonitor) -> Any:
+    return await monitor.evidence("shop", "churn", QUERY)
+
+
+def test_a_question_about_a_rollout_arrives_as_it_was_asked_and_the_verdict_comes_back() -> None:
+    with run_report_stub(token="secret") as stub:
+        stub.verdicts["1.1.0"] = Verdict.PASSED
+        assert ask(stub.url, evidence, "secret") == an_evidence(Verdict.PASSED, QUERY)
+        assert stub.queries == [QUERY]
 
 
 def test_a_model_without_a_report_has_none() -> None:
@@ -124,6 +145,9 @@ def test_the_real_monitor_takes_the_settings_and_says_what_it_knows(tmp_path: Pa
     with MonitorProcess(f"sqlite:///{tmp_path}/monitor.db", token="secret") as monitor:
         monitor.until_ready()
         found = ask(monitor.url, told, "secret")
+        judged = ask(monitor.url, evidence, "secret")
         with pytest.raises(MonitorRefused, match="answered 401"):
             ask(monitor.url, put, "wrong")
+    assert judged.verdict in (Verdict.ERROR, Verdict.INCONCLUSIVE), "of what nobody told it anything"
+    assert judged.message
     assert found is None or found.verdict in (Level.NO_DATA, Level.INSUFFICIENT), found

@@ -254,6 +254,29 @@ SPECS: dict[str, dict[str, Any]] = {
         "task": "regression",
         "monitoring": {"quality": {"metric": "mae", "max": 12.5}},
     },
+    "rollout": {
+        "traffic": {"gateway": EDGE},
+        "rollout": {
+            "strategy": "Canary",
+            "steps": [{"weight": 5, "hold": "1h"}, {"weight": 25, "hold": "1d", "approval": True}, {"weight": 50}],
+            "analysis": {
+                "interval": "30s",
+                "minRequests": 500,
+                "falseRollbackRate": 0.02,
+                "maxErrorRate": 0.005,
+                "maxErrorIncrease": 1.5,
+                "maxLatencyP95": "250ms",
+                "maxLatencyIncrease": 2,
+                "maxPredictionPSI": 0.1,
+            },
+            "progressDeadline": "15m",
+            "inconclusiveDeadline": "48h",
+            "onInconclusive": "RollBack",
+            "keepWarm": "12h",
+            "paused": False,
+        },
+    },
+    "rollout-all-at-once": {"rollout": {"strategy": "BlueGreen", "keepWarm": "1h"}},
     "ingress": {
         "traffic": {"ingress": {"host": "churn.example", "className": "nginx", "annotations": {"example.org/a": "b"}}}
     },

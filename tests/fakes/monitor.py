@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fakes.seen import NOW
+from modelloop_core.wire.evidence import Check, CheckName, EvidenceQuery, RolloutEvidence, Verdict, VersionTraffic
 from modelloop_core.wire.reports import DriftReport, Level
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_operator.cluster.monitor import MonitorError
@@ -16,12 +17,36 @@ def a_report(verdict: Level = Level.STABLE, name: str = "churn", **fields: Any) 
     return DriftReport.model_validate({**usual, "verdict": verdict, "generated": NOW, **fields})
 
 
+def an_evidence(verdict: Verdict = Verdict.PASSED, query: EvidenceQuery | None = None) -> RolloutEvidence:
+    """What it says of a rollout, by one check."""
+    version, against = (query.version, query.against) if query is not None else ("1.1.0", "1.0.0")
+    check = Check(name=CheckName.ERROR_RATE, verdict=verdict, limit=0.01, message=f"ErrorRate {verdict}")
+    return RolloutEvidence(
+        namespace="shop",
+        name="churn",
+        verdict=verdict,
+        message=f"{version} {verdict}: errors",
+        checks=(check,),
+        since=query.since if query is not None else NOW,
+        until=NOW,
+        interval_seconds=60,
+        candidate=VersionTraffic(version=version),
+        stable=VersionTraffic(version=against),
+        generated=NOW,
+    )
+
+
 class FakeMonitor:
-    """Holds settings and reports by model; `failure` is raised while there is one, `refused` for single models."""
+    """Holds settings and reports by model; `failure` is raised while there is one, `refused` for single models.
+
+    `verdicts` are those of versions in a rollout, `Inconclusive` of others.
+    """
 
     def __init__(self) -> None:
         self.settings: dict[tuple[str, str], ModelSettings] = {}
         self.reports: dict[tuple[str, str], DriftReport] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.queries: list[EvidenceQuery] = []
         self.asked: list[tuple[str, str]] = []
         self.put: list[str] = []
         self.failure: MonitorError | None = None
@@ -37,6 +62,12 @@ class FakeMonitor:
         """See the port."""
         self._asked("drift", name)
         return self.reports.get((namespace, name))
+
+    async def evidence(self, namespace: str, name: str, query: EvidenceQuery) -> RolloutEvidence | None:
+        """See the port."""
+        self._asked("evidence", name)
+        self.queries.append(query)
+        return an_evidence(self.verdicts.get(query.version, Verdict.INCONCLUSIVE), query)
 
     def _asked(self, verb: str, name: str) -> None:
         self.asked.append((verb, name))

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from fakes.cluster import Crashed, FakeCluster
 from fakes.controllers import Controllers
+from fakes.monitor import FakeMonitor
 from fakes.seen import NOW
 from fakes.virtual_time import Inline
 from modelloop_core.api.spec import Registry as RegistryRef
@@ -28,6 +29,7 @@ from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.chronicle import Chronicle
 from modelloop_operator.cluster.commit import Committer
 from modelloop_operator.cluster.credentials import Credentials, Keys
+from modelloop_operator.cluster.judgements import Judgements
 from modelloop_operator.cluster.kinds import CHILD_KINDS, MLMODEL, OPTIONAL_CHILD_KINDS, Kind
 from modelloop_operator.cluster.lanes import Endpoint, Lanes
 from modelloop_operator.cluster.monitor import Monitor
@@ -94,6 +96,9 @@ class Life:
             clock=self.clock,
             poll_seconds=POLL_SECONDS,
         )
+        self.judgements = Judgements(
+            self.monitor, on_change=self.queue.add, on_read=self.metrics.asked, clock=self.clock
+        )
         self.reconciler = self._reconciler()
         self.loop = Loop(self.queue, self.reconciler, self.metrics, self.clock)
 
@@ -115,6 +120,7 @@ class Life:
                     self.catalogs.poll(),
                     self.reports.poll(),
                     self.captures.prune(),
+                    self.judgements.poll(),
                     *(self.loop.work() for _ in range(WORKERS)),
                 ):
                     tasks.create_task(work)
@@ -132,7 +138,16 @@ class Life:
             cache=self.cache,
             catalogs=self.catalogs,
             reports=self.reports,
-            observer=Observer(self.cache, self.catalogs, prober, self.reports, self.captures, lambda: offered, "test"),
+            observer=Observer(
+                self.cache,
+                self.catalogs,
+                prober,
+                self.reports,
+                self.captures,
+                self.judgements,
+                lambda: offered,
+                "test",
+            ),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
             chronicle=Chronicle(self.cluster, self.catalogs, now=self._now),
@@ -165,12 +180,13 @@ class Stage:
     folder: Path
     clock: Callable[[], float]
     cluster: FakeCluster = field(default_factory=FakeCluster)
+    monitor: FakeMonitor | None = None
     deaths: int = 0
     notes: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.controllers = Controllers(self.cluster)
-        self.life = Life(self.cluster, self.folder, self.clock)
+        self.life = self._new_life()
 
     async def play(self, story: Callable[[Stage], Awaitable[None]]) -> None:
         """Run `story` while controllers and operator run beside it."""
@@ -197,7 +213,10 @@ class Stage:
                 await self.life.live()
             except* Crashed:
                 self.deaths += 1
-            self.life = Life(self.cluster, self.folder, self.clock)
+            self.life = self._new_life()
+
+    def _new_life(self) -> Life:
+        return Life(self.cluster, self.folder, self.clock, monitor=self.monitor)
 
     async def _control(self) -> None:
         while True:

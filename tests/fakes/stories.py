@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.cluster import EVERYTHING, Events, FakeCluster, Write
+from fakes.monitor import FakeMonitor
 from fakes.operator import Stage
 from fakes.virtual_time import run_virtually
 from modelloop_core.registry import Registry
@@ -37,6 +38,11 @@ def publish(folder: Path, number: str) -> None:
     Registry(DirectoryStore(folder / "models/churn")).publish(*a_version(number))
 
 
+def shared(route: Object) -> list[Object]:
+    """The rules of a route by which traffic is shared out; those that a header picks are for tests."""
+    return [rule for rule in route["spec"]["rules"] if not any("headers" in match for match in rule["matches"])]
+
+
 class Watchdog:
     """Looks at each write at the moment it is made."""
 
@@ -49,7 +55,9 @@ class Watchdog:
         if write.kind == "MLModel" and write.verb != "status":
             self.faults.append(f"{write} touches more than status")
         if write.verb == "apply" and write.kind == "HTTPRoute":
-            (rule,) = body["spec"]["rules"]
+            (rule,) = shared(body)
+            if sum(ref["weight"] for ref in rule["backendRefs"]) != 100:
+                self.faults.append(f"{write} has weights that do not add to 100")
             self._check(write, [ref["name"] for ref in rule["backendRefs"] if ref["weight"]])
         if write.verb == "apply" and (write.kind, write.name) == ("Service", "churn"):
             self._check(write, [f"churn-v{body['spec']['selector'][VERSION_LABEL].replace('.', '-')}"])
@@ -107,11 +115,13 @@ async def deleted_and_made_again_at_once(stage: Stage) -> None:
     await stage.wait(SETTLED_SECONDS)
 
 
-def check_killed_after_any_write(folder: Path, story: Story, events: Events) -> int:
+def check_killed_after_any_write(
+    folder: Path, story: Story, events: Events, monitor: Callable[[], FakeMonitor | None] = lambda: None
+) -> int:
     """Kill the operator after write 1, 2, … until the story has no more; returns how often that was."""
-    expected = run(folder / "undisturbed", story, Events.IMMEDIATE).ending
+    expected = run(folder / "undisturbed", story, Events.IMMEDIATE, monitor=monitor()).ending
     for write in range(1, MOST_WRITES):
-        stage = run(folder / str(write), story, events, crash_after=write)
+        stage = run(folder / str(write), story, events, crash_after=write, monitor=monitor())
         assert stage.ending == expected, f"killed after write {write}: {stage.cluster.writes}"
         assert stage.faults == [], f"killed after write {write}"
         if not stage.deaths:
@@ -143,11 +153,12 @@ def run(
     events: Events,
     crash_after: int | None = None,
     served: frozenset[Kind] = EVERYTHING,
+    monitor: FakeMonitor | None = None,
 ) -> Watched:
     """Play a story on a fresh stage."""
 
     async def main(clock: Callable[[], float]) -> Watched:
-        stage = Watched(folder, clock, FakeCluster(served=served))
+        stage = Watched(folder, clock, FakeCluster(served=served), monitor)
         stage.cluster.events = events
         stage.cluster.crash_after = crash_after
         await stage.play(story)

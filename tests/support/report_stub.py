@@ -7,19 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
 
+from fakes.monitor import an_evidence
+from modelloop_core.wire.evidence import EvidenceQuery, Verdict
 from modelloop_core.wire.reports import DriftReport
 from modelloop_core.wire.settings import ModelSettings
 
 
 @dataclass
 class ReportStub:
-    """What it holds: settings by path, reports by path, and how it misbehaves; `hang` is released at the end."""
+    """What it holds: settings by path, reports by path, and how it misbehaves; `hang` is released at the end.
+
+    Of a version in a rollout it says what `verdicts` has for it, else that the evidence is not enough.
+    """
 
     port: int = 0
     token: str = ""
     settings: dict[str, ModelSettings] = field(default_factory=dict)
     reports: dict[str, bytes] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    queries: list[EvidenceQuery] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     status: int | None = None
     hang: bool = False
@@ -46,8 +54,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self._behaves():
-            found = self.stub.reports.get(self.path)
+            found = self._evidence() if "/evidence?" in self.path else self.stub.reports.get(self.path)
             self._answer(404 if found is None else 200, found or b"{}")
+
+    def _evidence(self) -> bytes:
+        query = EvidenceQuery.model_validate(dict(parse_qsl(urlsplit(self.path).query)))
+        self.stub.queries.append(query)
+        verdict = self.stub.verdicts.get(query.version, Verdict.INCONCLUSIVE)
+        return an_evidence(verdict, query).model_dump_json().encode()
 
     def _behaves(self) -> bool:
         self.stub.asked.append(f"{self.command} {self.path}")

@@ -1,4 +1,4 @@
-"""`kubectl mlmodel status|refresh|retry|doctor NAME`."""
+"""`kubectl mlmodel status|refresh|doctor NAME`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelloop_cli.cluster.describe import age, drift_line, headline, problems, rows, status_of, utc_now
+from modelloop_cli.cluster.describe import (
+    age,
+    drift_line,
+    headline,
+    problems,
+    rollout_lines,
+    rows,
+    status_of,
+    utc_now,
+)
 from modelloop_cli.options import OutputOption
 from modelloop_cli.output import Output, print_json, print_lines, print_table
 
@@ -67,18 +76,7 @@ def refresh(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Have the operator read the registry now instead of at its next poll."""
-    _ask("refresh", name, connect(context, namespace), output, timeout)
-
-
-def retry(
-    name: NameArgument,
-    namespace: NamespaceOption = None,
-    context: ContextOption = None,
-    timeout: TimeoutOption = 60,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Let versions that failed here be tried again."""
-    _ask("retry", name, connect(context, namespace), output, timeout)
+    ask_operator("refresh", name, connect(context, namespace), output, timeout)
 
 
 def doctor(
@@ -121,6 +119,7 @@ def _print_status(model: dict[str, Any]) -> None:
     table = [(row.role, row.version, str(row.ready), row.weight, row.since) for row in rows(found, now)]
     if table:
         print_table(("ROLE", "VERSION", "READY PODS", "TRAFFIC", "SINCE"), table)
+    print_lines(*rollout_lines(model, found))
     for problem in problems(found):
         if problem.partition(": ")[2].partition(": ")[2] not in said and "VersionFailed" not in problem:
             print_lines(f"! {problem}")
@@ -135,7 +134,7 @@ def _print_status(model: dict[str, Any]) -> None:
         )
 
 
-def _ask(verb: str, name: str, connection: Connection, output: Output, seconds: float) -> None:
+def ask_operator(verb: str, name: str, connection: Connection, output: Output, seconds: float) -> None:
     """Ask the operator and show its answer; exit code 1 when it refuses."""
     from modelloop_cli.cluster.requests import ask
 

@@ -17,6 +17,8 @@ _COLUMNS = [
     ("Drift", "string", ".status.drift.level", 0),
     ("Phase", "string", ".status.phase", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
+    ("Waits", "string", ".status.rollout.waitsFor", 1),
+    ("Verdict", "string", ".status.rollout.verdict", 1),
     ("Message", "string", ".status.message", 1),
     ("URL", "string", ".status.url", 1),
 ]

@@ -13,6 +13,7 @@ from modelloop_core.api.fields import PORT_RULE, APIObject, Duration, ObjectName
 from modelloop_core.api.monitoring import Monitoring
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
+from modelloop_core.api.rollout import Rollout
 from modelloop_core.api.traffic import Traffic
 from modelloop_core.fallback import ANOTHER_VERSION_RULE, Fallback
 from modelloop_core.feature_schema import Task
@@ -221,6 +222,11 @@ class MLModelSpec(APIObject):
     task: Task | None = Field(default=None, description="What a prediction is; a version of another task is refused.")
     serving: Serving = Field(default=Serving(), description="How it is served.")
     traffic: Traffic = Field(default=Traffic(), description="How callers reach it.")
+    rollout: Rollout | None = Field(
+        default=None,
+        description="How a new version earns its traffic; absent means by a canary with the defaults where there are a "
+        "gateway and a monitor, else all at once.",
+    )
     monitoring: Monitoring | None = Field(
         default=None, description="How it is watched; absent means with the defaults, where there is a monitor."
     )

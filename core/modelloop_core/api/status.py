@@ -70,6 +70,37 @@ class HandledRequest(_StatusObject):
     at: str | None = Field(default=None, description="When (RFC 3339).")
 
 
+class RolloutStatus(_StatusObject):
+    """Where a new version stands on its way; weights stand in the blocks of the versions."""
+
+    strategy: str = Field(description="Canary, or BlueGreen when all traffic moves at once.")
+    startedAt: str = Field(description="When its pods were asked for (RFC 3339).")
+    stepIndex: int = Field(
+        default=0, ge=0, description="Step of spec.rollout.steps that is made ready or held, from 0; the last is 100."
+    )
+    advancing: bool = Field(
+        default=True, description="Whether pods for the next weight are made ready; else the present one is held."
+    )
+    preparingSince: str | None = Field(default=None, description="Since when these pods are waited for (RFC 3339).")
+    stepStartedAt: str | None = Field(
+        default=None, description="When the present weight was confirmed (RFC 3339); absent before."
+    )
+    judgedSince: str | None = Field(
+        default=None, description="When the version got its first share of traffic (RFC 3339): evidence begins there."
+    )
+    verdict: str | None = Field(default=None, description="Passed, Failed, Inconclusive or Error; absent before.")
+    evidence: str = Field(default="", description="What was found when the verdict changed.")
+    inconclusiveSince: str | None = Field(
+        default=None, description="Since when nothing but a verdict is missing (RFC 3339)."
+    )
+    failedChecks: int = Field(default=0, ge=0, description="How often it lost all its pods while it had traffic.")
+    approvedWeight: int | None = Field(default=None, description="Weight at which a person said yes to go on.")
+    promoted: bool = Field(default=False, description="Whether a person asked to go on to 100 at once.")
+    paused: bool = Field(default=False, description="Whether a person asked to stay where it is.")
+    waitsFor: str = Field(default="", description="One word: what it waits for.")
+    until: str | None = Field(default=None, description="When that ends at the latest, if a time ends it (RFC 3339).")
+
+
 class DriftStatus(_StatusObject):
     """What the monitor says of the live traffic; written when `level` changes, the numbers live in metrics."""
 
@@ -118,12 +149,13 @@ class MLModelStatus(_StatusObject):
     failedVersions: Annotated[list[FailedVersion], Field(max_length=FAILED_VERSIONS_LENGTH)] = Field(
         default=[], description="Versions that were tried and refused.", json_schema_extra=_VERSION_LIST
     )
+    rollout: RolloutStatus | None = Field(default=None, description="How far the candidate is; absent without one.")
     drift: DriftStatus | None = Field(default=None, description="Whether what comes in still looks as in training.")
     handledRequest: HandledRequest | None = Field(default=None, description="The last command that was answered.")
     conditions: list[Condition] = Field(
         default=[],
-        description="Ready, CandidateReady, RouteAccepted, DeviceAvailable, ScalingAvailable, MonitoringAvailable, "
-        "Degraded, Drifted, Stalled, Reconciling.",
+        description="Ready, CandidateReady, RolloutProgressing, RolloutJudged, RouteAccepted, DeviceAvailable, "
+        "ScalingAvailable, MonitoringAvailable, Degraded, Drifted, Stalled, Reconciling.",
         json_schema_extra=keyed_by("type"),
     )
     replicas: int = Field(default=0, description="Pods of the live version (scale).")

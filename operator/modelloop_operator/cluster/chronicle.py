@@ -13,7 +13,7 @@ from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.history import HistoryWriter
 from modelloop_operator.cluster.kinds import EVENT
 from modelloop_operator.cluster.port import Cluster, ClusterError
-from modelloop_operator.decide.decisions import Decision, Refuse, Wait
+from modelloop_operator.decide.decisions import Condemn, Decision, Refuse, RollBack, Wait
 from modelloop_operator.decide.watching import News
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Chronicle:
     async def tell(self, model: MLModel, decision: Decision) -> None:
         """A log line and a Kubernetes Event for a decision that changes something."""
         # Of the waits only those are told that the API server's refusal imposes.
-        warning = isinstance(decision, Refuse | Wait)
+        warning = isinstance(decision, Refuse | Condemn | RollBack | Wait)
         await self._tell(model, type(decision).__name__, News(decision.reason, decision.message, warning))
 
     async def report(self, model: MLModel, found: News) -> None:

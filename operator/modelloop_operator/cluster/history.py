@@ -21,7 +21,7 @@ from modelloop_operator.cluster.background import Background
 from modelloop_operator.cluster.catalogs import Source
 from modelloop_operator.cluster.credentials import SecretProblem
 from modelloop_operator.cluster.port import ClusterError
-from modelloop_operator.decide.failures import blames_version
+from modelloop_operator.decide.failures import ROLLED_BACK, blames_version
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def history_events(status: MLModelStatus, identity: Identity) -> list[HistoryEve
     ]
     rejected = [
         HistoryEvent(
-            event=EventKind.REJECTED,
+            event=EventKind.ROLLED_BACK if failure.reason in ROLLED_BACK else EventKind.REJECTED,
             version=failure.version,
             time=datetime.fromisoformat(failure.at),
             reason=f"{failure.reason}: {failure.message}"[:2000],

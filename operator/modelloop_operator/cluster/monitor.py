@@ -1,12 +1,14 @@
-"""The monitor as the operator sees it: a port of two verbs, and its adapter by HTTP."""
+"""The monitor as the operator sees it: a port of three verbs, and its adapter by HTTP."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from modelloop_core.wire.evidence import EvidenceQuery, RolloutEvidence, evidence_path
 from modelloop_core.wire.reports import MODELS_PATH, DriftReport
 from modelloop_core.wire.settings import ModelSettings, settings_path
 from modelloop_operator.decide.observation import AWAY, REFUSED
@@ -15,6 +17,7 @@ REQUEST_SECONDS = 5.0
 """Longest that one request may take."""
 
 _LARGEST_REPORT_BYTES = 8 << 20
+_Told = TypeVar("_Told", bound=BaseModel)
 _AWAY = frozenset({429, 502, 503, 504})
 
 
@@ -45,6 +48,10 @@ class Monitor(Protocol):
         """Its last report about a model, or None when it has none yet."""
         ...
 
+    async def evidence(self, namespace: str, name: str, query: EvidenceQuery) -> RolloutEvidence | None:
+        """How a version does beside the live one, or None when it cannot tell of this model at all."""
+        ...
+
 
 class HttpMonitor:
     """The monitor at an address, asked for `seconds` at most; `session` is closed by whoever made it."""
@@ -63,16 +70,23 @@ class HttpMonitor:
 
     async def drift(self, namespace: str, name: str) -> DriftReport | None:
         """See Monitor."""
-        path = f"{MODELS_PATH}/{namespace}/{name}/drift"
+        return await self._read(f"{MODELS_PATH}/{namespace}/{name}/drift", DriftReport, "drift report")
+
+    async def evidence(self, namespace: str, name: str, query: EvidenceQuery) -> RolloutEvidence | None:
+        """See Monitor."""
+        asked = f"{evidence_path(namespace, name)}?{urlencode(query.parameters())}"
+        return await self._read(asked, RolloutEvidence, "evidence")
+
+    async def _read(self, path: str, kind: type[_Told], called: str) -> _Told | None:
         content = await self._answer("GET", path)
         if content is None:
             return None
         try:
-            return DriftReport.model_validate_json(content)
+            return kind.model_validate_json(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-            raise MonitorRefused(f"GET {self._url}{path} answered what is no drift report ({found})") from error
+            raise MonitorRefused(f"GET {self._url}{path} answered what is no {called} ({found})") from error
 
     async def _answer(self, verb: str, path: str, body: bytes | None = None) -> bytes | None:
         """The answer's content, None for 404 to a GET."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -22,6 +22,7 @@ from modelloop_operator.cluster.facts import (
     RouteFacts,
     ServiceFacts,
 )
+from modelloop_operator.cluster.judgements import Judgements
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
 from modelloop_operator.cluster.reports import Reports, Watch
@@ -36,6 +37,7 @@ from modelloop_operator.decide.observation import (
     Request,
     Route,
 )
+from modelloop_operator.decide.questions import asked_every, question
 from modelloop_operator.naming import versioned_name
 
 
@@ -52,6 +54,7 @@ class Observer:
     prober: Prober
     reports: Reports
     captures: Captures
+    judgements: Judgements
     capabilities: Callable[[], Capabilities]
     cluster_name: str
 
@@ -74,7 +77,7 @@ class Observer:
         if isinstance(catalog, CatalogUnknown) and catalog.reason == PENDING:
             request = None  # to be answered by what the read finds
         watch = self._watch(key, model, catalog)
-        return Observation(
+        seen = Observation(
             model=model,
             catalog=catalog,
             pods=await self._pods(model, mine),
@@ -90,6 +93,7 @@ class Observer:
             watch=watch.found,
             watch_problem=watch.problem or self._captures(key, model, watch),
         )
+        return replace(seen, judgement=self.judgements.of(key, question(seen), asked_every(seen)))
 
     def identity(self, model: MLModel) -> Identity:
         """This MLModel in the registry's history."""
@@ -158,7 +162,7 @@ def _request(model: MLModel) -> tuple[Request | None, str]:
             f'annotation {REQUEST_ANNOTATION} must be JSON like {{"id": "…", "verb": "refresh"}}, found {text[:100]!r}'
         )
         return Request(id=request_id(text), verb=""), problem
-    return Request(parsed.id, parsed.verb), ""
+    return Request(parsed.id, parsed.verb, parsed.by), ""
 
 
 def _unanswered(model: MLModel, request: Request) -> bool:
@@ -167,16 +171,13 @@ def _unanswered(model: MLModel, request: Request) -> bool:
 
 def _route(model: MLModel, mine: list[Child]) -> Route | None:
     name = model.metadata.name
+    own = [child for child in mine if child.name == name]
+    named = next((child.facts.version for child in own if isinstance(child.facts, ServiceFacts)), None)
     if model.spec.traffic.gateway is not None:
-        for child in mine:
-            if isinstance(child.facts, RouteFacts) and child.name == name:
-                facts = child.facts
-                weights = _by_version(facts.weights, name, mine)
-                return Route(weights, facts.confirmed, facts.problem, facts.accepted)
-    for child in mine:
-        if isinstance(child.facts, ServiceFacts) and child.name == name and child.facts.version is not None:
-            return Route({child.facts.version: 100}, confirmed=True)
-    return None
+        for facts in (child.facts for child in own if isinstance(child.facts, RouteFacts)):
+            weights = _by_version(facts.weights, name, mine)
+            return Route(weights, facts.confirmed, facts.problem, facts.accepted, named)
+    return Route({named: 100}, confirmed=True, named=named) if named is not None else None
 
 
 def _by_version(weights: Mapping[str, int], model: str, mine: list[Child]) -> dict[Version, int]:

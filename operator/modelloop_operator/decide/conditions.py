@@ -7,17 +7,34 @@ from datetime import datetime
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
 from modelloop_core.versions import Version
-from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Drain, Forget, Promote, Refuse, Retire, Start
+from modelloop_operator.decide.capacity import capacity_for, target_of
+from modelloop_operator.decide.decisions import (
+    Adopt,
+    Advance,
+    Answer,
+    Condemn,
+    Decision,
+    Drain,
+    Forget,
+    Promote,
+    Refuse,
+    Retire,
+    RollBack,
+    Shift,
+    Start,
+)
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.observation import Observation
+from modelloop_operator.decide.plan import CANARY, unjudged
 from modelloop_operator.decide.selection import holding_back
-from modelloop_operator.decide.watching import Verdict, degraded, drifted, monitoring_available
+from modelloop_operator.decide.watching import Verdict, as_before, degraded, drifted, monitoring_available
 
 STALLING = frozenset(
     {
         "AccessDenied",
         "BucketNotFound",
         "HistoryUnreadable",
+        "InconclusiveDeadlineExceeded",
         "InvalidSpec",
         "NameTaken",
         "NoVersionInRange",
@@ -35,12 +52,17 @@ STALLING = frozenset(
 )
 """Reasons that do not go away by waiting; a person or another system has to act."""
 
+_BESIDE = Answer | Drain | Forget | Retire
+"""Moves that say nothing about what is tried or what stalls it."""
+
 
 def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now: datetime) -> list[Condition]:
     """All conditions of an MLModel in a fixed order; a transition time changes only with the status it dates."""
     verdicts = {
         "Ready": _ready(status, seen),
-        "CandidateReady": _candidate_ready(status, decision),
+        "CandidateReady": _candidate_ready(status, seen, decision),
+        "RolloutProgressing": _rollout_progressing(status, decision),
+        "RolloutJudged": _rollout_judged(status, seen),
         "RouteAccepted": _route_accepted(status, seen),
         "DeviceAvailable": _device_available(seen),
         "ScalingAvailable": _scaling_available(status, seen),
@@ -58,7 +80,9 @@ def phase(status: MLModelStatus, decision: Decision) -> str:
     if decision.reason in STALLING and status.stable is None:
         return "Stalled"
     if status.candidate is not None:
-        return "Starting" if status.stable is None else "Updating"
+        if status.stable is None:
+            return "Starting"
+        return "RollingOut" if status.rollout is not None and status.rollout.strategy == CANARY else "Updating"
     if status.stable is None:
         return "Pending"
     ready = status.condition("Ready")
@@ -91,12 +115,36 @@ def _ready(status: MLModelStatus, seen: Observation) -> Verdict:
     return "True", "Serving", f"{status.stable.version} serves"
 
 
-def _candidate_ready(status: MLModelStatus, decision: Decision) -> Verdict | None:
+def _candidate_ready(status: MLModelStatus, seen: Observation, decision: Decision) -> Verdict | None:
     if status.candidate is None:
         return None
     if isinstance(decision, Start):
         return "False", "Starting", decision.message
+    pods = seen.pods.get(Version.parse(status.candidate.version))
+    if status.candidate.requestedWeight and pods and pods.settled and pods.ready >= capacity_for(target_of(seen), seen):
+        return "True", "PodsReady", f"{status.candidate.version} has the pods that its share of the traffic needs"
     return "False", decision.reason, decision.message
+
+
+def _rollout_progressing(status: MLModelStatus, decision: Decision) -> Verdict | None:
+    """Whether a new version is on its way, and what it waits for; afterwards how the last one ended."""
+    before = as_before(status.condition("RolloutProgressing"))
+    if status.candidate is not None and status.stable is not None:
+        beside = before is not None and before[0] == "True" and isinstance(decision, _BESIDE)
+        return before if beside else ("True", decision.reason, decision.message)
+    if before is not None and (before[0] == "True" or isinstance(decision, RollBack | Condemn)):
+        return "False", decision.reason, decision.message
+    return before
+
+
+def _rollout_judged(status: MLModelStatus, seen: Observation) -> Verdict | None:
+    """Whether the version that comes, or came last, is judged by its traffic; absent where only one ever came."""
+    if status.stable is None or (seen.model.spec.rollout is None and status.rollout is None):
+        return as_before(status.condition("RolloutJudged"))
+    lacking = unjudged(seen)
+    if lacking is not None:
+        return "False", lacking.reason, lacking.message
+    return "True", "Judged", "new versions are judged by their share of the traffic"
 
 
 def _route_accepted(status: MLModelStatus, seen: Observation) -> Verdict | None:
@@ -143,10 +191,10 @@ def _scaling_available(status: MLModelStatus, seen: Observation) -> Verdict | No
 def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> Verdict:
     if seen.rejected:
         return "True", "WriteRejected", seen.rejected
-    if decision.reason in STALLING or isinstance(decision, Refuse):
+    if decision.reason in STALLING or isinstance(decision, Refuse | Condemn):
         return "True", decision.reason, decision.message
     before = status.condition("Stalled")
-    if before is not None and isinstance(decision, Answer | Drain | Forget | Retire):
+    if before is not None and isinstance(decision, _BESIDE | Advance | Shift):
         return before.status, before.reason, before.message  # these moves say nothing about what stalls it
     failures = holding_back(status.failedVersions, seen)
     if failures:
@@ -155,7 +203,7 @@ def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> Ve
 
 
 def _reconciling(status: MLModelStatus, seen: Observation, decision: Decision) -> Verdict | None:
-    first_start = status.stable is None or isinstance(decision, Promote | Adopt)
+    first_start = status.stable is None or isinstance(decision, Promote | RollBack | Adopt)
     settled = seen.pods and all(pods.settled for pods in seen.pods.values())
     if not first_start and (settled or status.candidate is not None):
         return None

@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from modelloop_core.versions import Version
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Change nothing; look again after `recheck` at the latest."""
+    """Change nothing; look again after `recheck` at the latest.
+
+    `until` is when a time alone ends it; `doubtful` when nothing but a verdict or the gateway's yes is missing.
+    """
 
     reason: str
     message: str
     recheck: timedelta
+    until: datetime | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
 class Adopt:
-    """Status was lost: take `version` as live because of what was found."""
+    """Status was lost: take `version` as live because of what was found; requests still go to those `beside` it."""
+
+    version: Version
+    reason: str
+    message: str
+    beside: tuple[Version, ...] = ()
+
+
+@dataclass(frozen=True)
+class Start:
+    """Bring up pods of `version` beside what is live, to take traffic by steps when `staged`."""
+
+    version: Version
+    reason: str
+    message: str
+    staged: bool = False
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Make ready what the candidate needs for its next share of the traffic."""
 
     version: Version
     reason: str
@@ -27,10 +52,11 @@ class Adopt:
 
 
 @dataclass(frozen=True)
-class Start:
-    """Bring up pods of `version` beside what is live."""
+class Shift:
+    """Give the candidate `weight` percent of the traffic; 0 takes it out without giving it up."""
 
     version: Version
+    weight: int
     reason: str
     message: str
 
@@ -42,6 +68,41 @@ class Promote:
     version: Version
     reason: str
     message: str
+
+
+@dataclass(frozen=True)
+class Condemn:
+    """Hold against the live `version` that it failed here: the one before it is wanted again."""
+
+    version: Version
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """Send all traffic back to `version`, whose pods are warm."""
+
+    version: Version
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Force:
+    """Go on to all of the traffic without holds and verdicts still missing: a person's word."""
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Go on from the present weight: a person's yes."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Stay at the present weight, or go on."""
+
+    paused: bool
 
 
 @dataclass(frozen=True)
@@ -90,16 +151,35 @@ class Forget:
     message: str
 
 
+Effect = Force | Approve | Pause | Refuse | Condemn | Forget
+"""What a person's request changes."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """Answer a person's request."""
+    """Answer a person's request; its effect and the answer are one."""
 
     request_id: str
     verb: str
     done: bool
-    forget_failures: bool
     reason: str
     message: str
+    effect: Effect | None = None
 
 
-Decision = Wait | Adopt | Start | Promote | Abandon | Refuse | Drain | Retire | Forget | Answer
+Decision = (
+    Wait
+    | Adopt
+    | Start
+    | Advance
+    | Shift
+    | Promote
+    | Condemn
+    | RollBack
+    | Abandon
+    | Refuse
+    | Drain
+    | Retire
+    | Forget
+    | Answer
+)

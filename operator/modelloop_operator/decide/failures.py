@@ -14,6 +14,16 @@ NOT_THE_VERSIONS_FAULT = frozenset(
 """Reasons that the spec or the cluster is to blame for: the same version may serve once these are mended."""
 
 
+ROLLED_BACK = frozenset(
+    {"Aborted", "EvidenceFailed", "InconclusiveDeadlineExceeded", "KeepsFailing", "RolledBackByRequest"}
+)
+"""Reasons of versions that had pods which served, and were taken back for what they did or because somebody said so."""
+
+
+NOT_THE_PODS_FAULT = ROLLED_BACK
+"""Reasons that other pods would not mend: only a moved pin or a person's word lets these versions be tried again."""
+
+
 def pods_digest(spec: MLModelSpec) -> str:
     """Digest of all that a spec says about its pods but their number; another one makes another try worth it."""
     # Without defaults: a field that a later release adds must not look like a change.

@@ -10,6 +10,7 @@ from enum import StrEnum
 from modelloop_core.api import MLModel
 from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
+from modelloop_core.wire.evidence import Verdict
 from modelloop_core.wire.reports import Level
 
 
@@ -65,12 +66,16 @@ class Pods:
 
 @dataclass(frozen=True)
 class Route:
-    """Where traffic goes: `accepted` when every gateway took the route once, `confirmed` when in its newest form."""
+    """Where traffic goes: `accepted` when every gateway took the route once, `confirmed` when in its newest form.
+
+    `named` is the version that the Service under the model's own name leads to.
+    """
 
     weights: Mapping[Version, int]
     confirmed: bool
     problem: str = ""
     accepted: bool = True
+    named: Version | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class Request:
 
     id: str
     verb: str
+    by: str = ""
 
 
 class FallbackUse(StrEnum):
@@ -127,6 +133,17 @@ class NoReport:
     reason: str
     message: str
 
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the monitor last said of the version that is tried, against the live one over the same minutes."""
+
+    verdict: Verdict
+    reason: str
+    message: str
+
+
+UNJUDGED = Judgement(Verdict.ERROR, "EvidencePending", "the monitor has not been asked about this step yet")
 
 AWAY, REFUSED = "MonitorUnreachable", "MonitorRefused"
 """Reasons of a NoReport: the monitor does not answer, or answers that it will not."""
@@ -160,6 +177,7 @@ class Observation:
     scaling_problems: Mapping[Version, str] = field(default_factory=dict)
     watch: Report | NoReport = NO_MONITOR
     watch_problem: NoReport | None = None
+    judgement: Judgement | None = None
 
     @property
     def stable(self) -> Version | None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from modelloop_core.versions import Version
+from modelloop_operator.decide.decisions import Adopt
 from modelloop_operator.decide.observation import Catalog, Observation
 
 
-def recover(seen: Observation) -> tuple[Version, str, str] | None:
-    """The version to take as live with reason and message, or None when this is a first start."""
+def recover(seen: Observation) -> Adopt | None:
+    """The version to take as live, or None when this is a first start."""
     weights = seen.route.weights if seen.route else {}
     carrying = [(weight, version) for version, weight in weights.items() if weight and version in seen.pods]
     if carrying:
-        version = max(carrying)[1]
-        return version, "RouteFound", f"status was lost; {version} carries the traffic"
+        named = seen.route.named if seen.route else None
+        # In mid-rollout the route names two, and the tried one may have the larger share: the Service tells them apart.
+        version = named if named is not None and (named in weights and named in seen.pods) else max(carrying)[1]
+        beside = tuple(sorted(other for _, other in carrying if other != version))
+        return Adopt(version, "RouteFound", f"status was lost; {version} carries the traffic", beside)
     last = seen.last_live
     if last is not None and (
         last in seen.pods or (isinstance(seen.catalog, Catalog) and last in seen.catalog.releases)
     ):
-        return last, "HistoryFound", f"status was lost; {last} was the last that the registry's history shows live here"
+        found = f"status was lost; {last} was the last that the registry's history shows live here"
+        return Adopt(last, "HistoryFound", found)
     return None

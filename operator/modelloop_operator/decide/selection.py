@@ -20,7 +20,12 @@ class Nothing:
 
 
 def select(seen: Observation) -> Version | Nothing:
-    """The newest version that is in range, complete, of the right task, not failed here and not older than stable."""
+    """The newest version that is in range, complete, of the right task, not failed here and not older than stable.
+
+    Where stable itself failed here it is the one that was live before, whatever the range says.
+    """
+    if is_condemned(seen) and (before := previous(seen)) is not None:
+        return before
     wanted = wanted_range(seen)
     if isinstance(wanted, Nothing):
         return wanted
@@ -46,6 +51,23 @@ def wanted_range(seen: Observation) -> VersionRange | Nothing | None:
     except InvalidVersion as error:
         # CEL cannot compare versions, so the API server takes ranges like >2 <1. What is live needs care even so.
         return Nothing("InvalidSpec", f"spec.version: {error}")
+
+
+def is_condemned(seen: Observation) -> bool:
+    """Whether what is live failed here since it went live."""
+    return seen.stable is not None and str(seen.stable) in _failed(seen)
+
+
+def previous(seen: Observation) -> Version | None:
+    """The version that was live before the present one and has not failed here, if there is one."""
+    failed, live = _failed(seen), str(seen.stable)
+    earlier = (entry.version for entry in reversed(seen.model.status.history))
+    found = next((version for version in earlier if version != live and version not in failed), None)
+    return Version.parse(found) if found is not None else None
+
+
+def _failed(seen: Observation) -> set[str]:
+    return {failure.version for failure in seen.model.status.failedVersions}
 
 
 def holding_back(failures: Iterable[FailedVersion], seen: Observation) -> list[FailedVersion]:

@@ -7,12 +7,19 @@ from datetime import datetime, timedelta
 
 from modelloop_core.api.status import VersionStatus
 from modelloop_core.versions import Version
-from modelloop_operator.decide.decisions import Abandon, Adopt, Decision, Drain, Promote, Refuse, Retire, Start, Wait
+from modelloop_core.wire.evidence import Verdict
+from modelloop_operator.decide.capacity import needed_replicas
+from modelloop_operator.decide.decisions import Abandon, Condemn, Decision, Drain, Retire, RollBack, Start, Wait
 from modelloop_operator.decide.forgiveness import forgivable
-from modelloop_operator.decide.observation import Observation, Pods, Policy
+from modelloop_operator.decide.observation import Observation, Policy
+from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.recovery import recover
 from modelloop_operator.decide.requests import answer
-from modelloop_operator.decide.selection import Nothing, holding_back, select
+from modelloop_operator.decide.rollout import about_candidate, unready
+from modelloop_operator.decide.selection import Nothing, holding_back, is_condemned, previous, select
+
+_ENDING = frozenset({"InvalidSpec", "NoVersionInRange", "NoVersions", "TaskDiffers", "VersionNotFound"})
+"""Reasons for which nothing may be chosen that also end what is tried."""
 
 
 def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
@@ -20,7 +27,7 @@ def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
     if seen.foreign:
         return Wait("NameTaken", f"{', '.join(seen.foreign)} still belong to another owner", policy.recheck)
     if seen.stable is None and seen.candidate is None and (found := recover(seen)) is not None:
-        return Adopt(*found)
+        return found
     if (reply := answer(seen)) is not None:
         return reply
     if (forgiven := forgivable(seen)) is not None:
@@ -28,38 +35,18 @@ def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
     if (tidying := _tidying(seen, now, policy)) is not None:
         return tidying
     if seen.candidate is not None:
-        return _about_candidate(seen.candidate, seen, now, policy)
-    return _about_stable(seen, now, policy)
+        return _given_up(seen.candidate, seen) or about_candidate(seen.candidate, seen, now, policy)
+    return _condemned_by_evidence(seen) or _about_stable(seen, now, policy)
 
 
-def _about_candidate(candidate: Version, seen: Observation, now: datetime, policy: Policy) -> Decision:
+def _given_up(candidate: Version, seen: Observation) -> Abandon | None:
+    """Why the candidate is no longer wanted, whatever it did, if it is not."""
     wanted = select(seen)
     if isinstance(wanted, Version) and wanted != candidate:
         return Abandon(candidate, "Superseded", f"{wanted} is wanted instead of {candidate}")
-    if isinstance(wanted, Nothing) and wanted.reason in (
-        "VersionNotFound",
-        "NoVersionInRange",
-        "TaskDiffers",
-        "NoVersions",
-        "InvalidSpec",
-    ):
+    if isinstance(wanted, Nothing) and wanted.reason in _ENDING:
         return Abandon(candidate, wanted.reason, wanted.message)
-    pods = seen.pods.get(candidate)
-    if pods is None:
-        return Wait("PodsNotCreated", f"waiting for the Deployment of {candidate}", policy.recheck)
-    if pods.trouble is not None and pods.trouble.permanent:
-        return Refuse(candidate, pods.trouble.reason, pods.trouble.message)
-    if pods.deadline_exceeded:
-        return Refuse(candidate, "ProgressDeadlineExceeded", _unready(candidate, pods, needed_replicas(seen)))
-    needed = needed_replicas(seen)
-    if not pods.settled or pods.ready < needed:
-        reason = pods.trouble.reason if pods.trouble else "CandidateNotReady"
-        return Wait(reason, _unready(candidate, pods, needed), _patience(seen, now, policy))
-    if pods.reachable < needed:
-        return Wait(
-            "EndpointsPending", f"{pods.reachable} of {needed} pods of {candidate} have endpoints", policy.recheck
-        )
-    return Promote(candidate, *_why_promote(candidate, seen))
+    return None
 
 
 def _about_stable(seen: Observation, now: datetime, policy: Policy) -> Decision:
@@ -67,10 +54,52 @@ def _about_stable(seen: Observation, now: datetime, policy: Policy) -> Decision:
     if isinstance(wanted, Nothing):
         return _without_choice(wanted, seen, now, policy)
     if wanted != seen.stable:
-        live = f"beside {seen.stable}, which stays live" if seen.stable else "as the first version"
-        return Start(wanted, "NewVersion", f"bringing up {wanted} {live}")
+        return _take_up(wanted, seen, now, policy)
     wait = _about_live(wanted, seen, now, policy)
     return replace(wait, message=f"{wait.message}{_refused(seen)}")
+
+
+def _condemned_by_evidence(seen: Observation) -> Condemn | None:
+    """What is live is judged on while the version before it is warm."""
+    live, before, judgement = seen.stable, previous(seen), seen.judgement
+    if live is None or before is None or judgement is None or judgement.verdict is not Verdict.FAILED:
+        return None
+    if is_condemned(seen):
+        return None
+    return Condemn(live, "EvidenceFailed", f"after its promotion: {judgement.message}; {before} comes in its place")
+
+
+def _take_up(wanted: Version, seen: Observation, now: datetime, policy: Policy) -> RollBack | Start | Wait:
+    """Another version than the live one is wanted: a warm one that was live takes over at once, others come up."""
+    if seen.stable is None:
+        return Start(wanted, "NewVersion", f"bringing up {wanted} as the first version")
+    condemned, known = is_condemned(seen), _was_live(wanted, seen)
+    why = f"because {seen.stable} failed here" if condemned else f"instead of {seen.stable}"
+    if known and _is_warm(wanted, seen):
+        reason = "RolledBack" if condemned else "BackToWarm"
+        return RollBack(wanted, reason, f"all traffic goes back to {wanted}, whose pods are warm, {why}")
+    back = condemned or (known and wanted < seen.stable)
+    if back:
+        return Start(wanted, "GoingBack", f"bringing up {wanted} again, {why}")
+    declared = seen.model.spec.rollout
+    if declared is not None and declared.paused:
+        wait = _about_live(seen.stable, seen, now, policy)
+        return Wait("PausedBySpec", f"{wanted} waits: spec.rollout.paused is true; {wait.message}", wait.recheck)
+    message = f"bringing up {wanted} beside {seen.stable}, which stays live"
+    return Start(wanted, "NewVersion", message, staged=plan_of(seen).staged)
+
+
+def _was_live(version: Version, seen: Observation) -> bool:
+    status = seen.model.status
+    failed = any(failure.version == str(version) for failure in status.failedVersions)
+    return not failed and any(entry.version == str(version) for entry in status.history)
+
+
+def _is_warm(version: Version, seen: Observation) -> bool:
+    """Whether a version's pods can take all traffic now."""
+    pods = seen.pods.get(version)
+    warm = any(block.version == str(version) for block in seen.model.status.warm)
+    return warm and pods is not None and pods.ready >= needed_replicas(seen)
 
 
 def _without_choice(why: Nothing, seen: Observation, now: datetime, policy: Policy) -> Wait:
@@ -85,39 +114,26 @@ def _about_live(live: Version, seen: Observation, now: datetime, policy: Policy)
     pods = seen.pods.get(live)
     if pods is None or not pods.settled or pods.ready < needed_replicas(seen):
         reason = pods.trouble.reason if pods and pods.trouble else "Updating"
-        return Wait(reason, _unready(live, pods, needed_replicas(seen)), policy.recheck)
+        return Wait(reason, unready(live, pods, needed_replicas(seen)), policy.recheck)
     if seen.route is not None and not seen.route.confirmed:
         return Wait("RouteNotConfirmed", seen.route.problem, policy.recheck)
     return Wait("UpToDate", f"{live} serves", _until_next_drain(seen, now, policy))
 
 
-def needed_replicas(seen: Observation) -> int:
-    """Ready pods a version needs before it may take all traffic: as many as serve now, at least what spec asks."""
-    live = seen.pods.get(seen.stable) if seen.stable else None
-    if live is None or seen.model.spec.serving.autoscaling is None:
-        return seen.model.spec.replicas
-    return max(seen.model.spec.replicas, min(live.desired, seen.model.spec.serving.autoscaling.maxReplicas))
-
-
-def floor_of(version: Version, seen: Observation) -> int:
-    """Fewest pods an autoscaler may leave a version: as many as live now for one that comes or goes."""
-    if version == seen.stable:
-        return seen.model.spec.replicas
-    pods, scaling = seen.pods.get(version), seen.model.spec.serving.autoscaling
-    if version == seen.candidate or pods is None:
-        return needed_replicas(seen)
-    return max(1, min(pods.desired, scaling.maxReplicas) if scaling else pods.desired)
-
-
 def _tidying(seen: Observation, now: datetime, policy: Policy) -> Drain | Retire | None:
     """What to do about a replaced version once no request goes to it: end its requests, then let its pods leave."""
     for block in _unrouted(seen):
-        version = Version.parse(block.version)
-        if block.warmUntil is None:
-            left = f"its pods leave in {policy.drain.total_seconds():g} s"
-            return Drain(version, policy.drain, "Unrouted", f"no request goes to {version} any more; {left}")
-        if datetime.fromisoformat(block.warmUntil) <= now:
+        version, end = Version.parse(block.version), block.warmUntil
+        kept = plan_of(seen).keep_warm if version == previous(seen) else timedelta(0)
+        after = max(policy.drain, kept)
+        if end is None:
+            left = f"its pods leave in {after.total_seconds():g} s"
+            return Drain(version, after, "Unrouted", f"no request goes to {version} any more; {left}")
+        if datetime.fromisoformat(end) <= now:
             return Retire(version, "Drained", f"{version} no longer serves and its time to drain is over")
+        if datetime.fromisoformat(end) > now + after:
+            message = f"{version} is not kept warm so long any more: its pods leave in {after.total_seconds():g} s"
+            return Drain(version, after, "NotKept", message)
     return None
 
 
@@ -127,31 +143,11 @@ def _unrouted(seen: Observation) -> list[VersionStatus]:
     return [block for block in seen.model.status.warm if not seen.route.weights.get(Version.parse(block.version), 0)]
 
 
-def _patience(seen: Observation, now: datetime, policy: Policy) -> timedelta:
-    """Half as long again as the candidate took so far: counts come by events, only troubles by looking at pods."""
-    block = seen.model.status.candidate
-    waited = now - datetime.fromisoformat(block.since) if block and block.since else timedelta(0)
-    return min(max(policy.recheck, waited / 2), policy.longest_recheck)
-
-
 def _until_next_drain(seen: Observation, now: datetime, policy: Policy) -> timedelta:
     ends = [datetime.fromisoformat(block.warmUntil) - now for block in seen.model.status.warm if block.warmUntil]
     return max(timedelta(seconds=1), min([policy.idle, *ends]))
 
 
-def _unready(version: Version, pods: Pods | None, needed: int) -> str:
-    if pods is None:
-        return f"{version} has no Deployment yet"
-    count = f"{pods.ready} of {needed} pods of {version} are ready"
-    return f"{count}: {pods.trouble.message}" if pods.trouble else count
-
-
 def _refused(seen: Observation) -> str:
     newer = holding_back(seen.model.status.failedVersions, seen)
     return "".join(f"; {failed.version} was refused ({failed.reason}): {failed.message}" for failed in newer[-1:])
-
-
-def _why_promote(candidate: Version, seen: Observation) -> tuple[str, str]:
-    if seen.stable is None:
-        return "FirstVersion", f"{candidate} is ready and is the first version"
-    return "CandidateReady", f"{candidate} is ready with {needed_replicas(seen)} pods and replaces {seen.stable}"

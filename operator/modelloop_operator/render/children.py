@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from modelloop_core.api import MLModel
 from modelloop_core.versions import Version
+from modelloop_operator.decide.capacity import Replicas
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.naming import Object
 from modelloop_operator.render import predictor, traffic
 from modelloop_operator.render.installation import Installation
-
-
-@dataclass(frozen=True)
-class Replicas:
-    """Pod counts of one version: `fixed` is None once an autoscaler owns the count; `fewest` bounds it below."""
-
-    fixed: int | None
-    fewest: int
 
 
 def children(
@@ -52,7 +44,15 @@ def _traffic_children(model: MLModel, stable: Version, capabilities: Capabilitie
     routed = capabilities.gateway_api
     return [
         traffic.retry_policy(model, capabilities) if routed else None,
-        traffic.http_route(model, {stable: 100}) if routed else None,
+        traffic.http_route(model, _weights(model, stable)) if routed else None,
         traffic.stable_service(model, stable),
         traffic.ingress(model),
     ]
+
+
+def _weights(model: MLModel, stable: Version) -> dict[Version, int]:
+    """Shares of the traffic as committed; a candidate without one is in it too, so that tests can ask for it."""
+    candidate = model.status.candidate
+    if candidate is None:
+        return {stable: 100}
+    return {stable: 100 - candidate.requestedWeight, Version.parse(candidate.version): candidate.requestedWeight}

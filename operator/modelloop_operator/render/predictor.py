@@ -23,7 +23,7 @@ def deployment(model: MLModel, version: Version, installation: Installation, rep
         "selector": {"matchLabels": selector(model.metadata.name, version)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "revisionHistoryLimit": 2,
-        "progressDeadlineSeconds": installation.progress_deadline_seconds,
+        "progressDeadlineSeconds": _progress_deadline(model, installation),
         "template": _template(model, version, installation),
     }
     if replicas is not None:
@@ -96,6 +96,11 @@ def service_account(model: MLModel) -> Object | None:
         "metadata": metadata(model, model.metadata.name),
         "automountServiceAccountToken": False,
     }
+
+
+def _progress_deadline(model: MLModel, installation: Installation) -> int:
+    rollout = model.spec.rollout
+    return int(seconds(rollout.progressDeadline)) if rollout is not None else installation.progress_deadline_seconds
 
 
 def _template(model: MLModel, version: Version, installation: Installation) -> Object:

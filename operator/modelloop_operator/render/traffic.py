@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelloop_core.api import MLModel
 from modelloop_core.api.fields import seconds
 from modelloop_core.versions import Version
+from modelloop_core.wire.predictions import FORCED_HEADER
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.naming import Object, metadata, versioned_name
 from modelloop_operator.render.predictor import service
@@ -36,25 +37,20 @@ def path_prefix(model: MLModel) -> str:
 
 
 def http_route(model: MLModel, weights: dict[Version, int]) -> Object | None:
-    """The HTTPRoute, owned whole, with exact weights (they add to 100)."""
+    """The HTTPRoute, owned whole, with exact weights (they add to 100); while two versions are up a header picks one.
+
+    A version of weight 0 gets what asks for it, and nothing else.
+    """
     gateway = model.spec.traffic.gateway
     if gateway is None:
         return None
-    prefix = path_prefix(model)
-    rule: Object = {
-        "matches": [{"path": {"type": "PathPrefix", "value": prefix}}],
-        "backendRefs": [_backend(model, version, weight) for version, weight in sorted(weights.items())],
-        "timeouts": {"request": f"{_route_timeout(model)}s"},
-    }
-    if prefix != "/":
-        rewrite = {
-            "type": "URLRewrite",
-            "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
-        }
-        rule["filters"] = [rewrite]
+    shares = [_backend(model, version, weight) for version, weight in sorted(weights.items()) if weight]
+    rules = [_rule(model, shares)]
+    if len(weights) > 1:
+        rules += [_rule(model, [_backend(model, version, 1)], forced=version) for version in sorted(weights)]
     spec: Object = {
         "parentRefs": [_parent(ref.model_dump(exclude_none=True)) for ref in gateway.parentRefs],
-        "rules": [rule],
+        "rules": rules,
     }
     if gateway.hostnames:
         spec["hostnames"] = list(gateway.hostnames)
@@ -100,6 +96,26 @@ def ingress(model: MLModel) -> Object | None:
     if declared.annotations:
         described["annotations"] = dict(declared.annotations)
     return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": described, "spec": spec}
+
+
+def _rule(model: MLModel, backends: list[Object], forced: Version | None = None) -> Object:
+    prefix = path_prefix(model)
+    match: Object = {"path": {"type": "PathPrefix", "value": prefix}}
+    if forced is not None:
+        # One value: a rule that rewrites the path may have one match alone.
+        match["headers"] = [{"type": "Exact", "name": FORCED_HEADER, "value": str(forced)}]
+    rule: Object = {
+        "matches": [match],
+        "backendRefs": backends,
+        "timeouts": {"request": f"{_route_timeout(model)}s"},
+    }
+    if prefix != "/":
+        rewrite = {
+            "type": "URLRewrite",
+            "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
+        }
+        rule["filters"] = [rewrite]
+    return rule
 
 
 def _backend(model: MLModel, version: Version, weight: int) -> Object:

@@ -67,7 +67,7 @@ NOT_FOUND = [
 def test_recovered(seen: Observation, version: str, reason: str) -> None:
     found = recover(seen)
     assert found is not None
-    assert (str(found[0]), found[1]) == (version, reason)
+    assert (str(found.version), found.reason) == (version, reason)
 
 
 @pytest.mark.parametrize("seen", NOT_FOUND)

@@ -20,9 +20,10 @@ from fakes.seen import (
     starting,
 )
 from modelloop_core.versions import Version
+from modelloop_operator.decide.capacity import floor_of, needed_replicas
 from modelloop_operator.decide.decisions import Abandon, Adopt, Drain, Promote, Refuse, Retire, Start, Wait
 from modelloop_operator.decide.observation import Observation, Request, Trouble
-from modelloop_operator.decide.serving import decide, floor_of, needed_replicas
+from modelloop_operator.decide.serving import decide
 
 LIVE: dict[str, Any] = {"pods": {"1.0.0": ready()}, "route": routed("1.0.0")}
 TWO: dict[str, Any] = {"versions": ("1.0.0", "1.1.0")}

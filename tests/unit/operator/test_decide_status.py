@@ -393,7 +393,7 @@ def test_a_transition_time_moves_only_with_the_status_it_dates() -> None:
 @pytest.mark.parametrize(
     "decision",
     [
-        pytest.param(Answer("7", "refresh", True, False, "Refreshed", "…"), id="an answer"),
+        pytest.param(Answer("7", "refresh", True, "Refreshed", "…"), id="an answer"),
         pytest.param(Drain(Version(0, 9, 0), KEEP, "Unrouted", "…"), id="a drain that begins"),
         pytest.param(Retire(Version(0, 9, 0), "Drained", "…"), id="a drain that ended"),
         pytest.param(Forget((Version(0, 9, 0),), "PinMoved", "…"), id="a failure that was forgiven"),

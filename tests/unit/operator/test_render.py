@@ -14,13 +14,16 @@ from pydantic import BaseModel
 
 from fakes.every_field import ALERT_SECRETS, PLAIN, SPECS, WITH_MONITOR
 from fakes.seen import GATEWAY, a_model, a_status
+from fakes.trying import in_rollout, trying
 from modelloop_core.api import MLModel
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.versions import Version
+from modelloop_operator.decide.capacity import Replicas
 from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.decide.questions import question
 from modelloop_operator.decide.watch_settings import settings_of
 from modelloop_operator.naming import Object
-from modelloop_operator.render.children import Replicas, children
+from modelloop_operator.render.children import children
 from modelloop_operator.render.installation import Installation
 from modelloop_operator.render.traffic import url
 
@@ -60,6 +63,10 @@ def predictor(model: MLModel, version: str = "1-0-0") -> Object:
 def test_golden(name: str) -> None:
     model = serving(**SPECS[name])
     told = [settings_of(model, None, ALERT_SECRETS).model_dump(mode="json")] if model.spec.monitoring else []
+    if model.spec.rollout is not None and model.spec.traffic.gateway is not None:
+        model = a_model(spec=SPECS[name], status=trying(25))
+        asked = question(in_rollout(25, declared=SPECS[name]["rollout"]))
+        told = [asked.model_dump(mode="json")] if asked is not None else []
     text = yaml.safe_dump_all([*rendered(model), *told], sort_keys=False, width=120)
     path = FOLDER / f"{name}.yaml"
     if REWRITE:
@@ -131,7 +138,7 @@ def test_all_traffic_goes_to_what_is_live_whatever_else_has_pods() -> None:
         "Deployment/churn-v1-0-0",
         "Deployment/churn-v1-1-0",
     }
-    (rule,) = found["HTTPRoute/churn"]["spec"]["rules"]
+    rule, *_ = found["HTTPRoute/churn"]["spec"]["rules"]
     assert [(ref["name"], ref["weight"]) for ref in rule["backendRefs"]] == [("churn-v1-0-0", 100)]
     assert found["Service/churn"]["spec"]["selector"]["modelloop.dev/version"] == "1.0.0"
 
@@ -272,3 +279,23 @@ def test_url(spec: dict[str, Any], address: str, expected: str) -> None:
 def test_the_same_input_renders_the_same_text() -> None:
     spec = SPECS["placement-and-additions"]
     assert yaml.safe_dump_all(rendered(serving(**spec))) == yaml.safe_dump_all(rendered(serving(**spec)))
+
+
+def test_a_route_shares_traffic_by_the_committed_weights_and_lets_a_header_pick_a_version() -> None:
+    found = by_kind(rendered(a_model(spec={"traffic": GATEWAY}, status=trying(25))))["HTTPRoute/churn"]
+    shared, *forced = found["spec"]["rules"]
+    assert [(ref["name"], ref["weight"]) for ref in shared["backendRefs"]] == [
+        ("churn-v1-0-0", 75),
+        ("churn-v1-1-0", 25),
+    ]
+    assert [
+        ([header["value"] for match in rule["matches"] for header in match["headers"]], rule["backendRefs"][0]["name"])
+        for rule in forced
+    ] == [(["1.0.0"], "churn-v1-0-0"), (["1.1.0"], "churn-v1-1-0")]
+
+
+def test_a_candidate_without_a_share_is_reached_by_the_header_alone() -> None:
+    found = by_kind(rendered(a_model(spec={"traffic": GATEWAY}, status=trying(0))))["HTTPRoute/churn"]
+    shared, *forced = found["spec"]["rules"]
+    assert [ref["name"] for ref in shared["backendRefs"]] == ["churn-v1-0-0"]
+    assert [rule["backendRefs"][0]["name"] for rule in forced] == ["churn-v1-0-0", "churn-v1-1-0"]

@@ -1,0 +1,191 @@
+"""`spec.rollout` of an MLModel: how a new version earns its traffic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from modelloop_core.api.fields import APIObject, Duration, rules, seconds
+
+MOST_STEPS = 16
+LONGEST_PROGRESS_SECONDS = 86400
+SHORTEST_PROGRESS_SECONDS = 30
+_CLOCK_FORM = "^([0-9]{1,5}(s|m|h))+$"
+_INTERVAL = "interval must be in s, m or h, at least 1s and at most 1h"
+_PROGRESS = "progressDeadline must be in s, m or h, at least 30s and at most 24h"
+_RISING = "weights of steps must rise from one to the next; 100 is implied at the end"
+_STEPS_OF_CANARY = "steps are for strategy Canary: BlueGreen moves all traffic at once"
+_LATENCY = "maxLatencyP95 must be in ms or s, longer than zero and at most 10s"
+
+
+# By a rule, too, where a bound is no whole number: of a whole number the API server compares the whole part alone.
+
+
+class Step(APIObject):
+    """A share of the traffic, and what must be before a larger one."""
+
+    weight: int = Field(ge=1, le=99, description="Share of the traffic that the new version gets, in percent.")
+    hold: Duration = Field(default="24h", description="How long it is held at the least, also when all is well.")
+    approval: bool = Field(
+        default=False,
+        description="Whether a person has to say yes (`kubectl mlmodel approve`) before the next step.",
+    )
+
+
+class Analysis(APIObject):
+    """What a new version is judged by, against limits and against the live version over the same minutes."""
+
+    interval: Duration = Field(
+        default="1m",
+        description="How often the monitor is asked; at most 1h.",
+        json_schema_extra=rules(
+            (
+                f"self.matches('{_CLOCK_FORM}') && duration(self) >= duration('1s') "
+                "&& duration(self) <= duration('1h')",
+                _INTERVAL,
+            )
+        ),
+    )
+    minRequests: int = Field(
+        default=200,
+        ge=1,
+        le=100_000_000,
+        description="Fewest requests of the new version before it may pass; it may fail with fewer.",
+    )
+    falseRollbackRate: float = Field(
+        default=0.01,
+        ge=0.000001,
+        le=0.5,
+        description="How often at most a version that is well may be taken back by chance, over its whole rollout.",
+        json_schema_extra=rules(("self >= 0.000001", "falseRollbackRate is at least 0.000001 and at most 0.5")),
+    )
+    maxErrorRate: float = Field(
+        default=0.01,
+        ge=0.000001,
+        le=0.99,
+        description="Share of its requests that may fail, 0.01 is one in a hundred.",
+        json_schema_extra=rules(
+            ("self >= 0.000001 && self <= 0.99", "maxErrorRate is at least 0.000001 and at most 0.99")
+        ),
+    )
+    maxErrorIncrease: float = Field(
+        default=1.25, ge=1, le=100, description="How many times as often as the live version's its requests may fail."
+    )
+    maxLatencyP95: Duration | None = Field(
+        default=None,
+        description="Time within which 95 of 100 requests must be answered; absent means no such limit.",
+        json_schema_extra=rules(
+            (
+                "self.matches('^([0-9]{1,5}ms|[0-9]{1,2}s)+$') && duration(self) > duration('0s') "
+                "&& duration(self) <= duration('10s')",
+                _LATENCY,
+            )
+        ),
+    )
+    maxLatencyIncrease: float = Field(
+        default=1.25,
+        ge=1,
+        le=100,
+        description="How many times as often as the live version's its requests may be slower than the live version's "
+        "95th percentile.",
+    )
+    maxPredictionPSI: float = Field(
+        default=0.2,
+        ge=0.001,
+        le=10,
+        description="How far its outputs may lie from the live version's, as PSI.",
+        json_schema_extra=rules(("self >= 0.001", "maxPredictionPSI is at least 0.001 and at most 10")),
+    )
+
+    @field_validator("interval")
+    @classmethod
+    def _interval_within_bounds(cls, text: str) -> str:
+        if "ms" in text or "d" in text or not 1 <= seconds(text) <= 3600:
+            raise ValueError(_INTERVAL)
+        return text
+
+    @field_validator("maxLatencyP95")
+    @classmethod
+    def _latency_within_bounds(cls, text: str | None) -> str | None:
+        if text is not None and not 0 < seconds(text) <= 10:
+            raise ValueError(_LATENCY)
+        return text
+
+
+class Rollout(APIObject):
+    """How a new version earns its traffic: step by step and judged, or all at once beside what stays warm."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("!has(self.steps) || !has(self.strategy) || self.strategy == 'Canary'", _STEPS_OF_CANARY),
+        )
+    )
+
+    strategy: Literal["Canary", "BlueGreen"] = Field(
+        default="Canary",
+        description="Canary raises the new version's share step by step, which needs spec.traffic.gateway. BlueGreen "
+        "moves all traffic at once when as many pods are ready as serve now.",
+    )
+    steps: Annotated[list[Step], Field(min_length=1, max_length=MOST_STEPS)] | None = Field(
+        default=None,
+        description="Shares on the way to 100, which is implied; absent means 5, 25 and 50, each held for 24h.",
+        json_schema_extra=rules(
+            (
+                "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))",
+                _RISING,
+            ),
+            **{"x-kubernetes-list-type": "atomic"},
+        ),
+    )
+    analysis: Analysis = Field(default=Analysis(), description="What it is judged by.")
+    progressDeadline: Duration = Field(
+        default="10m",
+        description="How long the pods of a step may take to be ready before the version is refused; at most 24h.",
+        json_schema_extra=rules(
+            (
+                f"self.matches('{_CLOCK_FORM}') && duration(self) >= duration('30s') "
+                "&& duration(self) <= duration('24h')",
+                _PROGRESS,
+            )
+        ),
+    )
+    inconclusiveDeadline: Duration = Field(
+        default="72h",
+        description="How long a step may wait for a verdict after its hold before onInconclusive says what happens.",
+    )
+    onInconclusive: Literal["Hold", "RollBack"] = Field(
+        default="Hold", description="What happens then: go on waiting for a person, or take the version back."
+    )
+    keepWarm: Duration = Field(
+        default="24h",
+        description="How long the pods of the replaced version stay, so that the way back is one write of the route.",
+    )
+    paused: bool = Field(default=False, description="Whether new versions stay where they are; one that fails goes.")
+
+    @field_validator("progressDeadline")
+    @classmethod
+    def _deadline_within_bounds(cls, text: str) -> str:
+        whole = "ms" not in text and "d" not in text
+        if not whole or not SHORTEST_PROGRESS_SECONDS <= seconds(text) <= LONGEST_PROGRESS_SECONDS:
+            raise ValueError(_PROGRESS)
+        return text
+
+    @model_validator(mode="after")
+    def _steps_make_sense(self) -> Self:
+        if self.steps is None:
+            return self
+        if self.strategy != "Canary":
+            raise ValueError(_STEPS_OF_CANARY)
+        weights = [step.weight for step in self.steps]
+        if weights != sorted(set(weights)):
+            raise ValueError(_RISING)
+        return self
+
+    @property
+    def canary_steps(self) -> tuple[Step, ...]:
+        """Steps of a canary, those of the default when none are given."""
+        return tuple(self.steps) if self.steps else DEFAULT_STEPS
+
+
+DEFAULT_STEPS = (Step(weight=5), Step(weight=25), Step(weight=50))

@@ -1,0 +1,66 @@
+"""How many pods each version needs for its share of the traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelloop_core.versions import Version
+from modelloop_operator.decide.observation import Observation
+from modelloop_operator.decide.plan import plan_of
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Pod counts of one version: `fixed` is None once an autoscaler owns the count; `fewest` bounds it below."""
+
+    fixed: int | None
+    fewest: int
+
+
+def needed_replicas(seen: Observation) -> int:
+    """Ready pods a version needs before it may take all traffic: as many as serve now, at least what spec asks."""
+    live = seen.pods.get(seen.stable) if seen.stable else None
+    if live is None or seen.model.spec.serving.autoscaling is None:
+        return seen.model.spec.replicas
+    return max(seen.model.spec.replicas, min(live.desired, seen.model.spec.serving.autoscaling.maxReplicas))
+
+
+def weight_of(seen: Observation) -> int:
+    """Share of the traffic that the candidate was given."""
+    block = seen.model.status.candidate
+    return block.requestedWeight if block is not None else 0
+
+
+def target_of(seen: Observation) -> int:
+    """Share for which the candidate's pods are there, or are made ready: the present one while that is held."""
+    rollout = seen.model.status.rollout
+    if rollout is None or rollout.promoted:
+        return 100
+    return plan_of(seen).after(weight_of(seen)) if rollout.advancing else weight_of(seen)
+
+
+def capacity_for(weight: int, seen: Observation) -> int:
+    """Pods that carry `weight` percent of what the live version carries, one at the least."""
+    return max(1, -(-needed_replicas(seen) * weight // 100))
+
+
+def replicas_of(version: Version, seen: Observation) -> Replicas:
+    """Pod counts to render; one that an autoscaler has not taken over yet is kept, because dropping it would mean 1."""
+    fewest, pods = floor_of(version, seen), seen.pods.get(version)
+    if seen.model.spec.serving.autoscaling is None or pods is None:
+        return Replicas(fewest, fewest)
+    return Replicas(max(pods.desired, fewest) if pods.count_is_ours else None, fewest)
+
+
+def floor_of(version: Version, seen: Observation) -> int:
+    """Fewest pods of a version: what its share needs for one that comes, as many as it has for one that goes."""
+    if version == seen.candidate:
+        return capacity_for(target_of(seen), seen)
+    if version == seen.stable and not weight_of(seen):
+        return seen.model.spec.replicas
+    pods, scaling = seen.pods.get(version), seen.model.spec.serving.autoscaling
+    if pods is None:
+        return needed_replicas(seen)
+    held = max(1, min(pods.desired, scaling.maxReplicas) if scaling else pods.desired)
+    # What is live is not shrunk while it shares its traffic: all of it may have to come back at once.
+    return max(held, seen.model.spec.replicas) if version == seen.stable else held

@@ -1,0 +1,200 @@
+"""The next move of a version that is tried: pods first, then its share of the traffic, then time and evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from modelloop_core.api.fields import seconds
+from modelloop_core.api.status import RolloutStatus
+from modelloop_core.versions import Version
+from modelloop_core.wire.evidence import Verdict
+from modelloop_operator.decide.capacity import capacity_for, needed_replicas, target_of, weight_of
+from modelloop_operator.decide.decisions import Advance, Decision, Promote, Refuse, Shift, Wait
+from modelloop_operator.decide.observation import Observation, Pods, Policy
+from modelloop_operator.decide.plan import Plan, plan_of
+
+MOST_LOSSES = 3
+"""How often a version may lose all its pods under traffic before it is taken back."""
+
+
+def about_candidate(candidate: Version, seen: Observation, now: datetime, policy: Policy) -> Decision:
+    """Take it back, bring its pods up, hold its share, or go on: the first of these that is due."""
+    pods = seen.pods.get(candidate)
+    if (failed := _failed(candidate, pods, seen)) is not None:
+        return failed
+    if weight_of(seen) and (pods is None or not pods.ready):
+        return _lost(candidate, seen)
+    rollout = seen.model.status.rollout
+    if rollout is None or rollout.advancing:
+        return _get_ready(candidate, pods, seen, now, policy)
+    return _hold(candidate, rollout, seen, now, policy)
+
+
+def _failed(candidate: Version, pods: Pods | None, seen: Observation) -> Refuse | None:
+    if pods is not None and pods.trouble is not None and pods.trouble.permanent:
+        return Refuse(candidate, pods.trouble.reason, pods.trouble.message)
+    if pods is not None and pods.deadline_exceeded:
+        return Refuse(candidate, "ProgressDeadlineExceeded", unready(candidate, pods, _needed(seen)))
+    if seen.judgement is not None and seen.judgement.verdict is Verdict.FAILED and weight_of(seen):
+        return Refuse(candidate, "EvidenceFailed", f"at {weight_of(seen)} %: {seen.judgement.message}")
+    return None
+
+
+def _lost(candidate: Version, seen: Observation) -> Refuse | Shift:
+    rollout, weight = seen.model.status.rollout, weight_of(seen)
+    times = (rollout.failedChecks if rollout else 0) + 1
+    pods = seen.pods.get(candidate)
+    why = f": {pods.trouble.message}" if pods and pods.trouble else ""
+    if times >= MOST_LOSSES:
+        return Refuse(candidate, "KeepsFailing", f"it lost all its pods {times} times while it had traffic{why}")
+    message = f"{candidate} has no ready pod at {weight} % ({times} of at most {MOST_LOSSES - 1} times){why}"
+    return Shift(candidate, 0, "LostItsPods", message)
+
+
+def _get_ready(candidate: Version, pods: Pods | None, seen: Observation, now: datetime, policy: Policy) -> Decision:
+    """Pods before traffic: as many as the next share needs, ready and reachable."""
+    needed = _needed(seen)
+    if pods is None:
+        return Wait("PodsNotCreated", f"waiting for the Deployment of {candidate}", policy.recheck)
+    if not pods.settled or pods.ready < needed:
+        return _unready_yet(candidate, pods, seen, now, policy)
+    if pods.reachable < needed:
+        found = f"{pods.reachable} of {needed} pods of {candidate} have endpoints"
+        return Wait("EndpointsPending", found, policy.recheck)
+    if (paused := _paused(seen, policy)) is not None:
+        return paused
+    if target_of(seen) == 100:
+        return Promote(candidate, *_why_promote(candidate, seen))
+    target = target_of(seen)
+    return Shift(candidate, target, "PodsReady", f"{candidate} is ready with {needed} pods and gets {target} %")
+
+
+def _unready_yet(candidate: Version, pods: Pods, seen: Observation, now: datetime, policy: Policy) -> Refuse | Wait:
+    found, rollout = unready(candidate, pods, _needed(seen)), seen.model.status.rollout
+    reason = pods.trouble.reason if pods.trouble else "CandidateNotReady"
+    if rollout is None or seen.model.spec.rollout is None or rollout.preparingSince is None:
+        return Wait(reason, found, _patience(seen, now, policy))
+    allowed = timedelta(seconds=seconds(plan_of(seen).rollout.progressDeadline))
+    deadline = datetime.fromisoformat(rollout.preparingSince) + allowed
+    if now >= deadline:
+        return Refuse(candidate, "ProgressDeadlineExceeded", f"{found}, after {plan_of(seen).rollout.progressDeadline}")
+    return Wait(reason, found, min(_patience(seen, now, policy), deadline - now), until=deadline)
+
+
+def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: datetime, policy: Policy) -> Decision:
+    """Its share for its time, until the verdict is Passed and whoever has to say yes did."""
+    plan, weight = plan_of(seen), weight_of(seen)
+    step = plan.step(weight)
+    if not is_confirmed(candidate, seen):
+        return _doubt(candidate, "RouteNotConfirmed", _route_problem(seen), seen, now, policy)
+    if rollout.stepStartedAt is None:
+        return Wait("StepBegins", f"the gateway confirmed {weight} % for {candidate}", policy.recheck)
+    if (paused := _paused(seen, policy)) is not None:
+        return paused
+    end = datetime.fromisoformat(rollout.stepStartedAt) + timedelta(seconds=seconds(step.hold))
+    if now < end:
+        held = f"{candidate} has {weight} % and holds it for {step.hold}, until {end:%Y-%m-%d %H:%M:%S} UTC"
+        return Wait("HoldingStep", held, min(policy.idle, end - now), until=end)
+    judgement = seen.judgement
+    if judgement is not None and judgement.verdict is not Verdict.PASSED:
+        return _doubt(candidate, judgement.reason, judgement.message, seen, now, policy)
+    if step.approval and rollout.approvedWeight != weight:
+        return Wait("ApprovalPending", _asks(candidate, plan, seen), policy.idle)
+    earned = judgement.message if judgement is not None else "nobody judges it"
+    after = f"{candidate} goes on from {weight} % to {plan.after(weight)} %: {earned}"
+    return Advance(candidate, "StepPassed" if judgement is not None else "StepHeld", after)
+
+
+def _doubt(
+    candidate: Version, reason: str, found: str, seen: Observation, now: datetime, policy: Policy
+) -> Refuse | Wait:
+    """Held for want of a verdict, or of the gateway's yes, and for how long at the most."""
+    plan, rollout = plan_of(seen), seen.model.status.rollout
+    held = f"{candidate} stays at {weight_of(seen)} %: {found}"
+    since = rollout.inconclusiveSince if rollout is not None else None
+    if since is None:
+        return Wait(reason, held, policy.recheck, doubtful=True)
+    allowed = plan.rollout.inconclusiveDeadline
+    deadline = datetime.fromisoformat(since) + timedelta(seconds=seconds(allowed))
+    if now < deadline:
+        return Wait(reason, held, min(policy.longest_recheck, deadline - now), until=deadline, doubtful=True)
+    if plan.rollout.onInconclusive == "RollBack":
+        return Refuse(candidate, "InconclusiveDeadlineExceeded", f"no verdict within {allowed}: {found}")
+    over = f"{held}; so for longer than {allowed}, and spec.rollout.onInconclusive is Hold: {_ways_on(seen)}"
+    return Wait("InconclusiveDeadlineExceeded", over, policy.longest_recheck, doubtful=True)
+
+
+def _paused(seen: Observation, policy: Policy) -> Wait | None:
+    rollout, declared = seen.model.status.rollout, seen.model.spec.rollout
+    if seen.stable is None or rollout is None or is_way_back(seen):
+        return None
+    name, at = seen.model.metadata.name, f"{seen.candidate} stays at {weight_of(seen)} %"
+    if declared is not None and declared.paused:
+        return Wait("PausedBySpec", f"{at}: spec.rollout.paused is true", policy.idle)
+    if rollout.paused:
+        return Wait("PausedByRequest", f"{at}: somebody asked for it; `kubectl mlmodel resume {name}`", policy.idle)
+    return None
+
+
+def is_confirmed(candidate: Version, seen: Observation) -> bool:
+    """Whether the gateway confirmed the candidate's present share."""
+    route = seen.route
+    return route is not None and route.confirmed and route.weights.get(candidate, 0) == weight_of(seen)
+
+
+def is_way_back(seen: Observation) -> bool:
+    """Whether the candidate is what traffic goes back to, because what is live failed here."""
+    stable = seen.model.status.stable
+    return stable is not None and any(failed.version == stable.version for failed in seen.model.status.failedVersions)
+
+
+def unready(version: Version, pods: Pods | None, needed: int) -> str:
+    """How many pods of a version are ready, and why not more."""
+    if pods is None:
+        return f"{version} has no Deployment yet"
+    count = f"{pods.ready} of {needed} pods of {version} are ready"
+    return f"{count}: {pods.trouble.message}" if pods.trouble else count
+
+
+def _needed(seen: Observation) -> int:
+    return capacity_for(target_of(seen), seen)
+
+
+def _route_problem(seen: Observation) -> str:
+    if seen.route is None:
+        return "traffic is not routed yet"
+    if seen.model.spec.traffic.gateway is None or not seen.capabilities.gateway_api:
+        return "shares of the traffic need spec.traffic.gateway and the Gateway API, which it began with"
+    return seen.route.problem or "the route does not say so yet"
+
+
+def _asks(candidate: Version, plan: Plan, seen: Observation) -> str:
+    weight, name = weight_of(seen), seen.model.metadata.name
+    following = plan.after(weight)
+    return f"{candidate} has earned more than {weight} %; `kubectl mlmodel approve {name}` lets it go to {following} %"
+
+
+def _ways_on(seen: Observation) -> str:
+    name = seen.model.metadata.name
+    return f"`kubectl mlmodel promote {name}` or `kubectl mlmodel abort {name}`"
+
+
+def _patience(seen: Observation, now: datetime, policy: Policy) -> timedelta:
+    """Half as long again as the candidate took so far: counts come by events, only troubles by looking at pods."""
+    block = seen.model.status.candidate
+    waited = now - datetime.fromisoformat(block.since) if block and block.since else timedelta(0)
+    return min(max(policy.recheck, waited / 2), policy.longest_recheck)
+
+
+def _why_promote(candidate: Version, seen: Observation) -> tuple[str, str]:
+    pods = f"ready with {needed_replicas(seen)} pods"
+    rollout = seen.model.status.rollout
+    if seen.stable is None:
+        return "FirstVersion", f"{candidate} is ready and is the first version"
+    if is_way_back(seen):
+        return "RolledBack", f"{candidate} is {pods} and replaces {seen.stable}, which failed here"
+    if rollout is not None and rollout.promoted:
+        return "PromotedByRequest", f"{candidate} is {pods} and replaces {seen.stable}, as somebody asked"
+    if plan_of(seen).staged and rollout is not None:
+        return "RolloutPassed", f"{candidate} has held every step, is {pods} and replaces {seen.stable}"
+    return "CandidateReady", f"{candidate} is {pods} and replaces {seen.stable}"

@@ -1,0 +1,293 @@
+"""Random rollouts, decision after decision: what may never happen to traffic, and that each comes to an end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from fakes.seen import GATEWAY, NOW, POLICY, WITH_GATEWAY, a_catalog, a_model
+from fakes.trying import FAILED, INCONCLUSIVE, PASSED, SILENT, WATCHED
+from modelloop_core.api import MLModelStatus
+from modelloop_core.versions import Version
+from modelloop_core.wire.evidence import Verdict
+from modelloop_operator.decide.capacity import capacity_for, replicas_of
+from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Promote, Refuse, RollBack, Shift, Start, Wait
+from modelloop_operator.decide.observation import Judgement, Observation, Pods, Request, Route
+from modelloop_operator.decide.questions import question
+from modelloop_operator.decide.serving import decide
+from modelloop_operator.decide.status import next_status
+
+NUMBERS = ("1.0.0", "1.0.1", "1.1.0", "1.2.0", "1.3.0")
+PINS = (None, None, "1.0.0", "1.1.0", "^1", "~1.1")
+VERBS = ("promote", "approve", "pause", "resume", "abort", "rollback", "retry")
+STEPS: tuple[list[dict[str, Any]], ...] = (
+    [{"weight": 5, "hold": "20s"}, {"weight": 50, "hold": "20s"}],
+    [{"weight": 10, "hold": "1m"}, {"weight": 30, "hold": "0s", "approval": True}, {"weight": 75, "hold": "5s"}],
+    [{"weight": 99, "hold": "0s"}],
+)
+NOTHING = Pods(desired=1, ready=0, settled=False, reachable=0)
+MOST_STEPS = 150
+
+
+class Tried(RuleBasedStateMachine):
+    """A cluster of values with a gateway that may lag, and a monitor that says what a version's fate is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.status = MLModelStatus()
+        self.published: set[str] = set()
+        self.rollout: dict[str, Any] = {"steps": STEPS[0], "inconclusiveDeadline": "10m", "keepWarm": "2m"}
+        self.pin: str | None = None
+        self.replicas = 4
+        self.pods: dict[Version, Pods] = {}
+        self.dead: set[Version] = set()
+        self.wanted_route: dict[Version, int] = {}
+        self.route: dict[Version, int] = {}
+        self.lags = False
+        self.fates: dict[str, Judgement] = {}
+        self.silent = False
+        self.request: Request | None = None
+        self.requests = 0
+        self.named: Version | None = None
+
+    def judgement(self, seen: Observation) -> Judgement | None:
+        """What the monitor says of whoever is asked about."""
+        asked = question(seen)
+        if asked is None:
+            return SILENT
+        return SILENT if self.silent else self.fates.get(asked.version, PASSED)
+
+    def seen(self) -> Observation:
+        """What a pass would observe now."""
+        spec: dict[str, Any] = {
+            "traffic": GATEWAY,
+            "rollout": self.rollout,
+            "serving": {"replicas": self.replicas},
+            **({"version": self.pin} if self.pin else {}),
+        }
+        confirmed = self.route == self.wanted_route
+        route = Route(dict(self.wanted_route), confirmed, "" if confirmed else "lags", named=self.named)
+        seen = Observation(
+            model=a_model(spec=spec, status=self.status),
+            catalog=a_catalog(*sorted(self.published)),
+            pods=dict(self.pods),
+            route=route if self.wanted_route else None,
+            capabilities=WITH_GATEWAY,
+            request=self.request,
+            watch=WATCHED,
+        )
+        return replace(seen, judgement=self.judgement(seen))
+
+    def step(self) -> Decision:
+        """One pass: decide, commit, and make the children so."""
+        seen = self.seen()
+        decision = decide(seen, self.now, POLICY)
+        assert decision == decide(seen, self.now, POLICY)
+        self.check(seen, decision)
+        self.status = next_status(seen, decision, self.now)
+        self.check_weights()
+        self.render(seen)
+        return decision
+
+    def check(self, seen: Observation, decision: Decision) -> None:
+        """What no decision may do."""
+        if isinstance(decision, Promote | RollBack) or (isinstance(decision, Shift) and decision.weight):
+            weight = decision.weight if isinstance(decision, Shift) else 100
+            ready = seen.pods[decision.version].ready
+            assert ready >= capacity_for(weight, seen), f"{decision.version} has {ready} pods for {weight} %"
+        if isinstance(decision, Promote) and seen.stable is not None:
+            self.check_earned(seen)
+        if isinstance(decision, Start):
+            failed = {failure.version for failure in self.status.failedVersions}
+            assert str(decision.version) not in failed, f"{decision.version} failed here"
+        if isinstance(decision, Refuse):
+            assert decision.version != seen.stable
+        if isinstance(decision, Adopt):
+            assert decision.version == self.named, f"{decision.version} was not the live one"
+
+    def check_earned(self, seen: Observation) -> None:
+        """Nothing goes live by steps that skipped one, but by a person's word; and never what failed."""
+        rollout, candidate = seen.model.status.rollout, seen.model.status.candidate
+        assert rollout is not None
+        assert candidate is not None
+        judged = seen.judgement
+        assert not (candidate.requestedWeight and judged is not None and judged.verdict is Verdict.FAILED)
+        if rollout.strategy == "Canary" and not rollout.promoted:
+            last = max(step["weight"] for step in self.rollout["steps"])
+            assert candidate.requestedWeight >= last, f"promoted from {candidate.requestedWeight} %"
+
+    def check_weights(self) -> None:
+        """Shares add to 100, and nobody else has one."""
+        blocks = [block for block in (self.status.stable, self.status.candidate) if block]
+        if self.status.stable is not None:
+            assert sum(block.requestedWeight for block in blocks) == 100
+        assert all(block.requestedWeight == 0 for block in self.status.warm)
+
+    def render(self, before: Observation) -> None:
+        """Pods and route as the renderers would make them from what was committed."""
+        after = replace(before, model=before.model.model_copy(update={"status": self.status}))
+        blocks = [block for block in (self.status.stable, self.status.candidate, *self.status.warm) if block]
+        versions = [Version.parse(block.version) for block in blocks]
+        assert len(set(versions)) == len(versions), "one version in two roles"
+        counts = {version: replicas_of(version, after).fixed or 0 for version in versions}
+        shares = self.status.candidate is not None and self.status.candidate.requestedWeight
+        if shares and after.stable in self.pods:
+            assert counts[after.stable] >= self.pods[after.stable].desired, "what is live was shrunk in a rollout"
+        for version, weight in self.route.items():
+            assert not weight or version in versions, f"pods of {version} are taken while requests go to it"
+        self.pods = {version: self._scaled(self.pods.get(version, NOTHING), counts[version]) for version in versions}
+        if self.status.stable is not None:
+            parts = [block for block in (self.status.stable, self.status.candidate) if block and block.requestedWeight]
+            self.wanted_route = {Version.parse(block.version): block.requestedWeight for block in parts}
+            self.named = Version.parse(self.status.stable.version)
+
+    def _scaled(self, pods: Pods, count: int) -> Pods:
+        if pods.desired == count:
+            return pods
+        return replace(pods, desired=count, ready=min(pods.ready, count), settled=False)
+
+    def cluster_step(self) -> None:
+        """Pods that can get ready do, and the gateway follows unless it lags."""
+        for version, pods in self.pods.items():
+            up = 0 if version in self.dead else pods.desired
+            self.pods[version] = replace(pods, ready=up, settled=up == pods.desired, reachable=up)
+        if not self.lags:
+            self.route = dict(self.wanted_route)
+
+    @initialize(steps=st.sampled_from(STEPS))
+    def begin(self, steps: list[dict[str, Any]]) -> None:
+        """1.0.0 serves."""
+        self.rollout = {**self.rollout, "steps": steps}
+        self.published.add("1.0.0")
+        self.passes(6)
+
+    @rule(
+        number=st.sampled_from(NUMBERS),
+        fate=st.sampled_from((PASSED, PASSED, PASSED, FAILED, INCONCLUSIVE)),
+        then=st.integers(0, 8),
+    )
+    def publish(self, number: str, fate: Judgement, then: int) -> None:
+        """A version appears, and the monitor will come to say this of it."""
+        self.published.add(number)
+        self.fates.setdefault(number, fate)
+        self.passes(then)
+
+    @rule(number=st.sampled_from(NUMBERS), fate=st.sampled_from((PASSED, FAILED, INCONCLUSIVE)))
+    def change_of_heart(self, number: str, fate: Judgement) -> None:
+        """The evidence says something else now."""
+        self.fates[number] = fate
+
+    @rule(pin=st.sampled_from(PINS), then=st.integers(0, 4))
+    def move_pin(self, pin: str | None, then: int) -> None:
+        """The spec names other versions."""
+        self.pin = pin
+        self.passes(then)
+
+    @rule(
+        steps=st.sampled_from(STEPS),
+        paused=st.booleans(),
+        on_inconclusive=st.sampled_from(("Hold", "RollBack")),
+        replicas=st.sampled_from((1, 4, 7)),
+    )
+    def edit_spec(self, steps: list[dict[str, Any]], paused: bool, on_inconclusive: str, replicas: int) -> None:
+        """Somebody changes the plan while it runs."""
+        self.rollout = {**self.rollout, "steps": steps, "paused": paused, "onInconclusive": on_inconclusive}
+        self.replicas = replicas
+
+    @rule(verb=st.sampled_from(VERBS), then=st.integers(0, 3))
+    def ask(self, verb: str, then: int) -> None:
+        """A person asks for something and is answered in the next pass."""
+        self.requests += 1
+        self.request = Request(str(self.requests), verb)
+        decision = self.step()
+        lost = self.status.stable is None and self.status.candidate is None
+        assert lost or isinstance(decision, Answer | Adopt), decision
+        self.passes(then)
+
+    @rule(silent=st.booleans(), lags=st.booleans())
+    def disturb(self, silent: bool, lags: bool) -> None:
+        """The monitor goes or comes back; the gateway lags or follows."""
+        self.silent, self.lags = silent, lags
+
+    @precondition(lambda self: self.pods)
+    @rule(data=st.data())
+    def lose_pods(self, data: st.DataObject) -> None:
+        """All pods of one version are gone for a moment."""
+        version = data.draw(st.sampled_from(sorted(self.pods)))
+        self.pods[version] = replace(self.pods[version], ready=0, settled=False, reachable=0)
+        self.step()
+
+    @rule(number=st.sampled_from(NUMBERS[1:]))
+    def kill(self, number: str) -> None:
+        """A version's pods die and do not come back for now."""
+        self.dead.add(Version.parse(number))
+
+    @rule()
+    def revive(self) -> None:
+        """Whatever killed them is over."""
+        self.dead.clear()
+
+    @precondition(lambda self: not self.lags)
+    @rule()
+    def wipe_status(self) -> None:
+        """Somebody restores an MLModel without its status."""
+        self.status = MLModelStatus()
+        self.request = None
+
+    @rule(seconds=st.integers(1, 200))
+    def time_passes(self, seconds: int) -> None:
+        """The clock goes on."""
+        self.now += timedelta(seconds=seconds)
+
+    @rule(count=st.integers(1, 10))
+    def passes(self, count: int) -> None:
+        """Passes, and a step of the cluster and of time after each."""
+        for _ in range(count):
+            self.step()
+            self.cluster_step()
+            self.now += timedelta(seconds=3)
+
+    @invariant()
+    def few_versions(self) -> None:
+        """At most two versions take traffic, and each list is bounded."""
+        assert len([weight for weight in self.wanted_route.values() if weight]) <= 2
+        assert len(self.status.failedVersions) <= 20
+
+    def teardown(self) -> None:
+        """With evidence, and nobody holding it, whatever is tried comes to its end."""
+        self.silent = self.lags = False
+        self.dead.clear()
+        self.rollout = {**self.rollout, "paused": False}
+        self.fates = {number: FAILED if fate is FAILED else PASSED for number, fate in self.fates.items()}
+        decision = self.step()
+        for _ in range(MOST_STEPS):
+            if decision.reason in ("ApprovalPending", "PausedByRequest"):
+                self.requests += 1
+                verb = "approve" if decision.reason == "ApprovalPending" else "resume"
+                self.request = Request(str(self.requests), verb)
+            decision = self.step()
+            self.cluster_step()
+            self.now += timedelta(seconds=3)
+        assert self.status.candidate is None, (decision, self.status.rollout)
+        assert self.status.warm == []
+        assert isinstance(decision, Wait)
+        assert self.status.stable is not None
+        quiet = self.status
+        self.step()
+        assert self.status == quiet
+
+
+TestTried = Tried.TestCase
+TestTried.settings = settings(
+    max_examples=60,
+    stateful_step_count=20,
+    deadline=None,
+    # Shrinking a story of passes takes minutes and makes it little shorter.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
