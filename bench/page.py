@@ -1,4 +1,4 @@
-"""Stored results as the tables of docs/benchmarks.md and docs/drift.md; `python -m bench.page` rewrites them there.
+"""Stored results as the tables of pages below docs; `python -m bench.page` rewrites them there.
 
 A bench with tables has a module `page` (or, a single module, itself) with `tables(result)`, and its marks on the page.
 """
@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from bench.drift import levels
+from bench.evidence import page as evidence
 from bench.gateway import page as gateway
 from bench.online import page as online
 from bench.online import soak
 from bench.report import RESULTS
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGE, DRIFT_PAGE = DOCS / "benchmarks.md", DOCS / "drift.md"
+PAGE, DRIFT_PAGE, EVIDENCE_PAGE = DOCS / "benchmarks.md", DOCS / "drift.md", DOCS / "rollout-evidence.md"
 Tables = Callable[[Mapping[str, Any]], str]
 SECTIONS: Mapping[str, Tables] = {"online": online.tables, "soak": soak.tables, "gateway": gateway.tables}
 DRIFT_SECTIONS: Mapping[str, Tables] = {"drift-levels": levels.tables}
+EVIDENCE_SECTIONS: Mapping[str, Tables] = {"evidence": evidence.tables}
+PAGES = ((PAGE, SECTIONS), (DRIFT_PAGE, DRIFT_SECTIONS), (EVIDENCE_PAGE, EVIDENCE_SECTIONS))
 
 
 def main() -> int:
     """Rewrite the pages."""
-    for page, sections in ((PAGE, SECTIONS), (DRIFT_PAGE, DRIFT_SECTIONS)):
+    for page, sections in PAGES:
         page.write_text(rewritten(page.read_text(), sections))
     return 0
 

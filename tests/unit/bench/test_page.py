@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 from bench.online.page import NO_VERDICT, tables
-from bench.page import DRIFT_PAGE, DRIFT_SECTIONS, PAGE, marks, rewritten, with_tables
+from bench.page import PAGES, Tables, marks, rewritten, with_tables
 
 RESULT = {
     "time": "2026-03-01T12:00:00+00:00",
@@ -22,12 +25,11 @@ RESULT = {
 }  # fmt: skip
 
 
-def test_the_tables_of_the_page_are_those_of_the_stored_results() -> None:
-    page = PAGE.read_text()
+@pytest.mark.parametrize(("path", "sections"), PAGES, ids=[path.stem for path, _ in PAGES])
+def test_the_tables_of_a_page_are_those_of_the_stored_results(path: Path, sections: Mapping[str, Tables]) -> None:
+    page = path.read_text()
 
-    assert page == rewritten(page), "python -m bench.page rewrites the page"
-    page = DRIFT_PAGE.read_text()
-    assert page == rewritten(page, DRIFT_SECTIONS), "python -m bench.page rewrites the page"
+    assert page == rewritten(page, sections), "python -m bench.page rewrites the page"
 
 
 def test_figures_are_short_and_what_is_missing_is_a_dash() -> None:
