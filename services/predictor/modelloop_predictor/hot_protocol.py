@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from modelloop_core.wire.predictions import PROBLEM_TYPE, REQUEST_ID_HEADER, TRACE_HEADER, VERSION_HEADER
+from modelloop_core.wire.predictions import PROBLEM_TYPE
 from modelloop_predictor.accounts import identity, new_request_id
+from modelloop_predictor.answer_heads import JSON_LINE, AnswerHeads, first_lines, further_lines
 from modelloop_predictor.connections import GuardedProtocol, Patrol
 from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head
 from modelloop_predictor.hot_calls import ANSWERED, NO_HEADERS, Headers, HotCall, calls_of
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
 from modelloop_predictor.serving import Serving
-from modelloop_predictor.v2.rest import JSON_TYPE
 
 _MISSES_BEFORE_GIVING_UP = 8
 
@@ -30,6 +30,7 @@ class PredictProtocol(GuardedProtocol):
     """uvicorn's protocol with a short way for predictions."""
 
     serving: Serving
+    heads: AnswerHeads
     entity_key: str
     calls: Mapping[bytes, type[HotCall]]
     cycle: Any
@@ -133,14 +134,15 @@ class PredictProtocol(GuardedProtocol):
         if call.disconnected:
             return
         closes = self.serving.readiness.draining or not call.keep_alive
+        defaults = self.server_state.default_headers
         unusual = closes or call.trace is not None or headers is not NO_HEADERS
         self.transport.write(
             b"%b%b%b\r\n%bcontent-length: %d\r\n\r\n%b"
             % (
                 STATUS_LINE[call.status],
-                self._always() if call.answered_by is None else self._first_lines(call.answered_by),
+                self.heads.always(defaults) if call.answered_by is None else first_lines(defaults, call.answered_by),
                 call.request_id.encode(),
-                _lines(call, headers, closes) if unusual else _JSON_LINE,
+                further_lines(call, headers, closes) if unusual else JSON_LINE,
                 len(body),
                 body,
             )
@@ -160,7 +162,7 @@ class PredictProtocol(GuardedProtocol):
             b"%b%b%b\r\ncontent-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
             % (
                 STATUS_LINE[problem.kind.status],
-                self._always(),
+                self.heads.always(self.server_state.default_headers),
                 request_id.encode(),
                 PROBLEM_TYPE.encode(),
                 len(body),
@@ -226,21 +228,6 @@ class PredictProtocol(GuardedProtocol):
             self._arrived, call.body = bytearray(), b""
         self.serving.accounts.close(call)
 
-    def _always(self) -> bytes:
-        """The headers of every answer, up to the request's id, made anew when uvicorn's own (the date) change."""
-        defaults = self.server_state.default_headers
-        made_of, made = self.made_headers
-        if made_of is not defaults:
-            made = self._first_lines(self.serving.served_name)
-            type(self).made_headers = (defaults, made)
-        return made
-
-    def _first_lines(self, version: str) -> bytes:
-        lines = [*self.server_state.default_headers, (VERSION_HEADER.encode(), version.encode())]
-        return b"".join(b"%b: %b\r\n" % line for line in lines) + REQUEST_ID_HEADER.encode() + b": "
-
-    made_headers: ClassVar[tuple[list[tuple[bytes, bytes]] | None, bytes]] = (None, b"")
-
 
 def predict_protocol(serving: Serving) -> type[asyncio.Protocol]:
     """The protocol class of one server."""
@@ -249,22 +236,8 @@ def predict_protocol(serving: Serving) -> type[asyncio.Protocol]:
         pass
 
     Protocol.serving = serving
+    Protocol.heads = AnswerHeads(serving.served_name)
     Protocol.entity_key = serving.settings.entity_key
     Protocol.calls = calls_of(serving.settings.served_model)
     Protocol.patrol = Patrol(serving.settings.read_seconds)
     return Protocol
-
-
-_JSON_LINE = b"content-type: %b\r\n" % JSON_TYPE.encode()
-
-
-def _lines(call: HotCall, headers: Headers, closes: bool) -> bytes:
-    """The headers that not every answer has."""
-    lines = [(name.encode(), value.encode()) for name, value in headers.items() if name != "connection"]
-    if "content-type" not in headers:
-        lines.append((b"content-type", JSON_TYPE.encode()))
-    if call.trace is not None:
-        lines.append((TRACE_HEADER.encode(), call.trace))
-    if closes:
-        lines.append((b"connection", b"close"))
-    return b"".join(b"%b: %b\r\n" % line for line in lines)
