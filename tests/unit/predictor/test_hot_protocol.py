@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -67,6 +68,9 @@ def _request(path: str, document: object, *more: str) -> bytes:
 
 def _connected(start: Start, tell: Callable[[Any, Transport], Any]) -> None:
     serving = start(model_files.Logistic()).serving
+    assert serving.version is not None
+    # On a busy machine the warm-up may find otherwise, and the answer would come from the thread.
+    serving.install(dataclasses.replace(serving.version, quick=True))
 
     async def story() -> None:
         config = uvicorn.Config(_unwanted, http=predict_protocol(serving), lifespan="off", interface="asgi3")

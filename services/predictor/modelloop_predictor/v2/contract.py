@@ -105,12 +105,10 @@ class Contract:
         """Raise 422 for tensors that cannot fit the signature, and 413 for too many rows, before their data is read."""
         if len(given) > len(self.column_inputs) + _MOST_STRANGE:
             raise _invalid("inputs", f"there are {len(given)}; the model takes {len(self.column_inputs)} at the most")
-        names = [tensor.name for tensor in given]
-        if not names:
+        if not given:
             raise _invalid("inputs", f"there are none; the model takes {shown(', '.join(s.name for s in self.inputs))}")
-        if len(set(names)) != len(names):
-            repeated = next(name for name, count in Counter(names).items() if count > 1)
-            raise _invalid(f"inputs.{shown(repeated)}", "this name is there more than once")
+        if len(given) > 1:
+            _check_distinct([tensor.name for tensor in given])
         self._reader.check(given)
 
     def rows(self, tensors: Sequence[Tensor]) -> Float64s:
@@ -214,6 +212,12 @@ def _spec(feature: Feature) -> TensorSpec:
             return TensorSpec(feature.name, datatype, (-1,))
         case _:
             assert_never(feature)
+
+
+def _check_distinct(names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        repeated = next(name for name, count in Counter(names).items() if count > 1)
+        raise _invalid(f"inputs.{shown(repeated)}", "this name is there more than once")
 
 
 def _invalid(field: str, message: str) -> ProblemError:

@@ -68,12 +68,14 @@ class TensorReader:
         return len(given) == 1 and given[0].name == MATRIX and self._names != (MATRIX,)
 
     def _check_matrix(self, given: Described) -> None:
-        width, shape = len(self._features), list(given.shape)
+        width, shape = len(self._features), given.shape
         if not self._one_tensor:
             raise refused(MATRIX, f"not all features are numbers; send a tensor for each: {self._listed()}")
         if len(shape) != 2 or shape[1] != width:
             raise refused(
-                MATRIX, f"expected shape [rows, {width}] ({self._listed()}), found {shape}", fault=Fault.WRONG_SHAPE
+                MATRIX,
+                f"expected shape [rows, {width}] ({self._listed()}), found {list(shape)}",
+                fault=Fault.WRONG_SHAPE,
             )
         if given.datatype == TEXT or (given.datatype == FLAG and not self._all_flags):
             raise refused(MATRIX, f"expected numbers, found {given.datatype}", fault=Fault.WRONG_TYPE)
