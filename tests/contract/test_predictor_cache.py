@@ -32,7 +32,8 @@ def registry(tmp_path: Path) -> Path:
 
 
 def predictor(folder: Path, redis: RedisProcess, password: str = PASSWORD, **settings: object) -> PredictorProcess:
-    given = {"cache_max_entries": 100, "cache_redis_url": redis.url, **settings}
+    # As long as it may be: what else runs on the machine is not what is tested.
+    given = {"cache_max_entries": 100, "cache_redis_url": redis.url, "cache_redis_seconds": 1, **settings}
     return PredictorProcess(folder, given, {"MODELLOOP_CACHE_REDIS_PASSWORD": password})
 
 
@@ -110,13 +111,13 @@ def test_redis_dies_in_mid_traffic_and_comes_back(registry: Path, redis: RedisPr
             stop.set()
             caller.join(20)
         assert {status for status, _ in outcomes} == {200}
-        # Bounded by 10 ms of waiting for Redis, and by this machine; far from the 2 s of a deadline.
-        assert max(seconds for _, seconds in outcomes) < 1
+        # At most the second for which Redis is waited for, and this machine's own; a deadline would answer 504.
+        assert max(seconds for _, seconds in outcomes) < 2
         assert len(process.named("cache-lost")) == 1
 
 
 def test_a_redis_that_stalls_is_not_waited_for(registry: Path, redis: RedisProcess) -> None:
-    with predictor(registry, redis, timeout_seconds=2) as process:
+    with predictor(registry, redis, timeout_seconds=2, cache_redis_seconds=0.1) as process:
         until_shared(process.until_ready(), redis)
         redis.stall()
         for number in range(20):

@@ -30,6 +30,7 @@ EVERYTHING: dict[str, Any] = {
     "fallback": Fallback(constant=0.5, rules=(FallbackRule(feature="region", op="eq", value="north", prediction=1),)),
     "cache_max_entries": 100,
     "cache_ttl_seconds": 2.5,
+    "cache_redis_seconds": 0.02,
     "cache_redis_url": "rediss://redis.cache:6380/1",
     "access_log_per_second": 3,
     "max_queue": 7,

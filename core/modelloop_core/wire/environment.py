@@ -44,11 +44,12 @@ class PredictorEnvironment(BaseModel):
     that wait for the model, `max_body_bytes` one body. At most `batch_max_size` rows share a forward, which waits for
     more of them only if `batch_max_delay_seconds` says so. The access log has at most `access_log_per_second` lines of
     each kind, the model's answers and others. `fallback`, as JSON, is what to answer where the model cannot. Answers of
-    at most `cache_max_entries` rows are given again for `cache_ttl_seconds`, shared in a Redis where there is one. A
-    `grpc_port` makes the process answer by gRPC as well, a `mirror_port` take copies of requests, which are no live
-    traffic. Live traffic is counted and posted to `monitor_url` every `monitor_post_seconds` under the name `pod_name`
-    (the host's where there is none); `capture`, as JSON, says which predictions are logged, and these are written to
-    the registry every `capture_upload_seconds`. Credentials of the store come from the standard `AWS_*`.
+    at most `cache_max_entries` rows are given again for `cache_ttl_seconds`, shared in a Redis where there is one,
+    which is waited for at most `cache_redis_seconds`. A `grpc_port` makes the process answer by gRPC as well, a
+    `mirror_port` take copies of requests, which are no live traffic. Live traffic is counted and posted to
+    `monitor_url` every `monitor_post_seconds` under the name `pod_name` (the host's where there is none); `capture`, as
+    JSON, says which predictions are logged, and these are written to the registry every `capture_upload_seconds`.
+    Credentials of the store come from the standard `AWS_*`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +73,7 @@ class PredictorEnvironment(BaseModel):
     cache_max_entries: int = Field(default=0, ge=0)
     cache_ttl_seconds: float = Field(default=60.0, gt=0)
     cache_redis_url: str | None = Field(default=None, pattern="^rediss?://[^@]+$")
+    cache_redis_seconds: float = Field(default=0.01, gt=0, le=1)
     access_log_per_second: int = Field(default=10, ge=0)
     max_body_bytes: int = Field(default=8 << 20, ge=1)
     read_seconds: float = Field(default=10.0, gt=0)

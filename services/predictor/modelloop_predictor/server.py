@@ -219,5 +219,6 @@ def _shared_answers(environment: PredictorEnvironment, metrics: Metrics) -> Shar
         username=os.environ.get(REDIS_USERNAME) or None,
         password=os.environ.get(REDIS_PASSWORD) or None,
         prefix=f"modelloop:{environment.model_namespace}/{environment.served_model}:{environment.model_version}:",
+        seconds=environment.cache_redis_seconds,
         on_error=metrics.cache_failed,
     )

@@ -16,7 +16,6 @@ from modelloop_predictor.logs import event
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-_LONGEST_EXCHANGE_SECONDS = 0.01
 _LONGEST_CONNECT_SECONDS = 1.0
 _PAUSE_SECONDS = 1.0
 _WIDTH_BYTES = 4
@@ -39,13 +38,14 @@ class SharedAnswers(Protocol):
 
 
 class RedisAnswers:
-    """Answers in Redis below `prefix`; what goes wrong is told to `on_error`.
+    """Answers in Redis below `prefix`, waited for at most `seconds`; what goes wrong is told to `on_error`.
 
     While the connection is not known to be good nothing is asked: a task tries it, once a second.
     """
 
-    def __init__(self, client: Redis, prefix: str, on_error: Callable[[], None]) -> None:
+    def __init__(self, client: Redis, prefix: str, seconds: float, on_error: Callable[[], None]) -> None:
         self._client = client
+        self._seconds = seconds
         self._prefix = prefix.encode()
         self._on_error = on_error
         self._good = False
@@ -53,13 +53,13 @@ class RedisAnswers:
         self._trial: asyncio.Task[None] | None = None
 
     async def exchange(self, keys: Sequence[bytes], entries: Sequence[Entry]) -> list[Entry | None]:
-        """Store and look up in one round trip of at most 10 ms; None for each key while Redis is lost."""
+        """Store and look up in one round trip of at most `seconds`; None for each key while Redis is lost."""
         if not self._good:
             if self._trial is None:
                 self._trial = asyncio.get_running_loop().create_task(self._try())
             return [None] * len(keys)
         try:
-            async with asyncio.timeout(_LONGEST_EXCHANGE_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 found = await self._ask(keys, entries)
         except Exception as error:  # noqa: BLE001 whatever it is, requests must go on without it
             await self._lose(error)
@@ -136,7 +136,13 @@ def _read(key: bytes, data: bytes) -> Values | None:
 
 
 def redis_answers(
-    url: str, *, username: str | None, password: str | None, prefix: str, on_error: Callable[[], None]
+    url: str,
+    *,
+    username: str | None,
+    password: str | None,
+    prefix: str,
+    seconds: float,
+    on_error: Callable[[], None],
 ) -> RedisAnswers:
     """Answers in the Redis at `url`; nothing is sent before the first question."""
     # Here and not above: it costs memory and time of every start that does not need it.
@@ -145,4 +151,4 @@ def redis_answers(
     from redis.backoff import NoBackoff
 
     client = Redis.from_url(url, username=username, password=password, retry=Retry(NoBackoff(), 0), max_connections=4)
-    return RedisAnswers(client, prefix, on_error)
+    return RedisAnswers(client, prefix, seconds, on_error)
