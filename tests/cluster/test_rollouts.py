@@ -192,6 +192,40 @@ def test_killed_in_mid_rollout_it_ends_in_the_same_state(tried: Scene, pause: fl
     assert [entry["version"] for entry in tried.status()["history"]] == ["1.0.0", "1.1.0"]
 
 
+def test_a_leader_that_is_killed_in_mid_step_is_followed_by_one_that_goes_on(
+    tried: Scene, start: Callable[..., OperatorProcess], monitor: ReportStub
+) -> None:
+    monitor.verdicts["1.1.0"] = Verdict.INCONCLUSIVE
+    begin(tried)
+    second = start("operator-1", MODELLOOP_MONITOR_URL=monitor.url, MODELLOOP_MONITOR_POLL_SECONDS="1")
+    tried.operators.append(second)
+    at(tried, 5)
+    begun = tried.status()["rollout"]["stepStartedAt"]
+    tried.operator.kill()
+    monitor.verdicts["1.1.0"] = Verdict.PASSED
+    tried.until(lambda: second.metric("modelloop_operator_leading") == 1, "the second to lead", seconds=40)
+    at(tried, 50)
+    since = {query.since.strftime("%Y-%m-%dT%H:%M:%SZ") for query in monitor.queries if query.step_since}
+    assert since == {begun}, "the evidence goes on from where it began"
+    promoted(tried)
+
+
+def test_a_change_of_image_waits_for_the_end_of_the_rollout(tried: Scene) -> None:
+    def image(version: str) -> str:
+        template = tried.child("deployment", f"churn-v{version}")["spec"]["template"]["spec"]
+        return str(template["containers"][0]["image"])
+
+    begin(tried, steps=[{"weight": 5, "hold": "10s"}])
+    at(tried, 5)
+    before = image("1-1-0")
+    patch = json.dumps({"spec": {"serving": {"image": "localhost/own:2"}}})
+    tried.plane.must("patch", "mlmodel/churn", "-n", tried.namespace, "--type=merge", "-p", patch)
+    tried.until(lambda: "pods change when the rollout is over" in tried.status()["message"], "the word about it")
+    assert (image("1-0-0"), image("1-1-0")) == (before, before)
+    promoted(tried)
+    tried.until(lambda: image("1-1-0") == "localhost/own:2", "the new image")
+
+
 def test_a_rollback_that_was_decided_is_not_undone_by_a_kill(tried: Scene, monitor: ReportStub) -> None:
     begin(tried)
     promoted(tried)

@@ -322,6 +322,7 @@ def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPl
                 "approvedWeight": 5,
                 "promoted": True,
                 "paused": True,
+                "serving": {"image": "localhost/own:2", "pod": {"labels": {"team": "growth"}}},
                 "waitsFor": "CandidateNotReady",
                 "until": "2026-03-01T12:00:00Z",
             },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -97,6 +97,12 @@ class RolloutStatus(_StatusObject):
     approvedWeight: int | None = Field(default=None, description="Weight at which a person said yes to go on.")
     promoted: bool = Field(default=False, description="Whether a person asked to go on to 100 at once.")
     paused: bool = Field(default=False, description="Whether a person asked to stay where it is.")
+    serving: dict[str, Any] | None = Field(
+        default=None,
+        description="spec.serving as it was when the version got its first share, but for the number of pods: pods "
+        "change when the rollout is over.",
+        json_schema_extra={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    )
     waitsFor: str = Field(default="", description="One word: what it waits for.")
     until: str | None = Field(default=None, description="When that ends at the latest, if a time ends it (RFC 3339).")
 

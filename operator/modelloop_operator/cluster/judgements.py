@@ -88,7 +88,7 @@ class Judgements:
     async def _turn(self, monitor: Monitor, key: Key, entry: _Entry) -> None:
         try:
             self._tell(key, entry, _read(await monitor.evidence(*key, entry.query)))
-            self._on_read("evidence")
+            self._on_read("read")
         except MonitorError as error:
             self._on_read(type(error).__name__)
             self._tell(key, entry, Judgement(Verdict.ERROR, error.reason, str(error)))

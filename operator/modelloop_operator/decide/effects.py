@@ -38,6 +38,7 @@ from modelloop_operator.decide.decisions import (
     Wait,
 )
 from modelloop_operator.decide.failures import NOT_THE_PODS_FAULT, pods_digest
+from modelloop_operator.decide.holding import serving_of
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.plan import BLUE_GREEN, CANARY
 
@@ -53,7 +54,7 @@ def remembered(seen: Observation, decision: Decision, now: datetime) -> MLModelS
         case Start():
             return _started(status, decision, now)
         case Advance() | Shift():
-            return _moved(status, decision, now)
+            return _moved(seen, decision, now)
         case Promote(version) | RollBack(version):
             return _live(seen, version, decision.reason, now)
         case Abandon():
@@ -108,10 +109,13 @@ def _started(status: MLModelStatus, decision: Start, now: datetime) -> MLModelSt
     return status.model_copy(update={"candidate": candidate, "warm": warm, "rollout": rollout})
 
 
-def _moved(status: MLModelStatus, decision: Advance | Shift, now: datetime) -> MLModelStatus:
+def _moved(seen: Observation, decision: Advance | Shift, now: datetime) -> MLModelStatus:
+    status = seen.model.status
     if isinstance(decision, Advance):
         return _with_rollout(status, advancing=True, preparingSince=stamp(now), inconclusiveSince=None)
     losses = (status.rollout.failedChecks if status.rollout else 0) + (decision.weight == 0)
+    held = status.rollout.serving if status.rollout else None
+    held = held if held is not None else serving_of(seen.model.spec)
     moved = _with_rollout(
         status,
         advancing=decision.weight == 0,
@@ -122,6 +126,7 @@ def _moved(status: MLModelStatus, decision: Advance | Shift, now: datetime) -> M
         evidence="",
         failedChecks=losses,
         promoted=False,
+        serving=held if decision.weight else None,
     )
     return _weighted(moved, decision.weight)
 

@@ -10,6 +10,7 @@ from modelloop_core.versions import Version
 from modelloop_operator.decide.conditions import conditions, phase
 from modelloop_operator.decide.decisions import Decision, Wait
 from modelloop_operator.decide.effects import remembered, stamp
+from modelloop_operator.decide.holding import waits
 from modelloop_operator.decide.observation import UNJUDGED, Observation
 from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.watching import drift_status
@@ -55,6 +56,8 @@ def _message(status: MLModelStatus, seen: Observation, decision: Decision) -> st
     judged = status.condition("RolloutJudged")
     if seen.model.spec.rollout is not None and judged is not None and judged.reason in _MISSING:
         wrong.append(judged.message)
+    held = waits(seen.model.model_copy(update={"status": status}))
+    wrong += [held] if held else []
     return "; ".join([said, *(problem for problem in wrong if problem not in said)])
 
 

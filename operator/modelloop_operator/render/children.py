@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from modelloop_core.api import MLModel
 from modelloop_core.versions import Version
 from modelloop_operator.decide.capacity import Replicas
+from modelloop_operator.decide.holding import with_held_pods
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.naming import Object
 from modelloop_operator.render import predictor, traffic
@@ -17,7 +18,7 @@ def children(
     model: MLModel, installation: Installation, capabilities: Capabilities, replicas: Mapping[Version, Replicas]
 ) -> list[Object]:
     """All children in the order to apply them: pods and Services first, routes to them last."""
-    status = model.status
+    model, status = with_held_pods(model), model.status
     blocks = [block for block in (status.stable, status.candidate, *status.warm) if block is not None]
     versions = [Version.parse(block.version) for block in blocks]
     stable = Version.parse(status.stable.version) if status.stable else None

@@ -494,6 +494,13 @@ def test_a_status_that_is_lost_in_mid_rollout_never_takes_the_tried_version_for_
     assert [(block.version, block.warmUntil) for block in status.warm] == [("1.1.0", None)]
 
 
+def test_pods_stay_for_a_gateway_that_lags_behind_a_lost_status() -> None:
+    lagging = in_rollout(status=a_status(), route=shared(0, confirmed=False))
+    settled = in_rollout(status=a_status(), route=shared(0))
+    found = [move for move in (decide(seen, NOW, POLICY) for seen in (lagging, settled)) if isinstance(move, Adopt)]
+    assert [(move.version, move.beside) for move in found] == [(LIVE, (TRIED,)), (LIVE, ())]
+
+
 def asked(verb: str, **changes: Any) -> Observation:
     return in_rollout(request=Request("7", verb, "ada"), **changes)
 

@@ -77,6 +77,7 @@ def test_a_verdict_that_stays_the_same_asks_for_no_pass_and_keeps_its_words() ->
         assert len(world.monitor.queries) > 5
         assert world.changed == []
         assert world.look() is first
+        assert set(world.outcomes) == {"read"}, "alerts count all else as a failure"
 
     play(story)
 

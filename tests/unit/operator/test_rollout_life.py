@@ -221,6 +221,41 @@ def test_a_status_that_is_wiped_in_mid_rollout_begins_it_anew_and_ends_the_same(
     assert play(tmp_path, story).faults == []  # type: ignore[attr-defined]
 
 
+def test_a_change_of_image_waits_for_the_end_of_the_rollout(tmp_path: Path) -> None:
+    def images(stage: Stage) -> set[str]:
+        templates = [live["spec"]["template"]["spec"] for live in stage.cluster.of(DEPLOYMENT).values()]
+        return {template["containers"][0]["image"] for template in templates}
+
+    async def story(stage: Stage) -> None:
+        await begun(stage)
+        await at(stage, 5)
+        before = images(stage)
+        respec(stage, serving={"replicas": 5, "image": "localhost/own:2"})
+        await at(stage, 50)
+        assert images(stage) == before
+        assert "pods change when the rollout is over" in status(stage)["message"]
+        assert stage.cluster.of(DEPLOYMENT)["churn-v1-0-0"]["spec"]["replicas"] == 5, "their number is free"
+        await until(stage, lambda: live(stage) == "1.1.0", "its promotion")
+        await until(stage, lambda: images(stage) == {"localhost/own:2"}, "the new image", seconds=10)
+        await stage.wait(60)
+        assert "pods change" not in status(stage)["message"]
+
+    assert play(tmp_path, story).faults == []  # type: ignore[attr-defined]
+
+
+def test_an_image_may_be_mended_while_the_version_has_no_traffic_yet(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.controllers.broken.add("churn-v1-1-0")
+        await begun(stage)
+        await until(stage, lambda: "churn-v1-1-0" in uids(stage), "its pods")
+        respec(stage, serving={"replicas": 4, "image": "localhost/own:2"})
+        await stage.wait(5)
+        template = stage.cluster.of(DEPLOYMENT)["churn-v1-1-0"]["spec"]["template"]["spec"]
+        assert template["containers"][0]["image"] == "localhost/own:2"
+
+    play(tmp_path, story)
+
+
 def test_an_approval_is_waited_for(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         await begun(stage, steps=[{"weight": 50, "hold": "5s", "approval": True}])
