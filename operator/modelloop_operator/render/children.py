@@ -52,8 +52,9 @@ def _traffic_children(model: MLModel, stable: Version, capabilities: Capabilitie
 
 
 def _weights(model: MLModel, stable: Version) -> dict[Version, int]:
-    """Shares of the traffic as committed; a candidate without one is in it too, so that tests can ask for it."""
+    """Shares of the traffic as committed; a candidate that has pods and no share is in it too, for tests to ask for."""
     candidate = model.status.candidate
-    if candidate is None:
+    # Not before it has pods: a gateway that meets the route before the new Service would call the live route broken.
+    if candidate is None or not (candidate.requestedWeight or candidate.readyReplicas):
         return {stable: 100}
     return {stable: 100 - candidate.requestedWeight, Version.parse(candidate.version): candidate.requestedWeight}

@@ -294,8 +294,13 @@ def test_a_route_shares_traffic_by_the_committed_weights_and_lets_a_header_pick_
     ] == [(["1.0.0"], "churn-v1-0-0"), (["1.1.0"], "churn-v1-1-0")]
 
 
-def test_a_candidate_without_a_share_is_reached_by_the_header_alone() -> None:
-    found = by_kind(rendered(a_model(spec={"traffic": GATEWAY}, status=trying(0))))["HTTPRoute/churn"]
+def test_a_candidate_without_a_share_is_reached_by_the_header_alone_once_it_has_pods() -> None:
+    coming = trying(0)
+    found = by_kind(rendered(a_model(spec={"traffic": GATEWAY}, status=coming)))["HTTPRoute/churn"]
+    assert len(found["spec"]["rules"]) == 1
+    assert coming.candidate is not None
+    up = coming.model_copy(update={"candidate": coming.candidate.model_copy(update={"readyReplicas": 1})})
+    found = by_kind(rendered(a_model(spec={"traffic": GATEWAY}, status=up)))["HTTPRoute/churn"]
     shared, *forced = found["spec"]["rules"]
     assert [ref["name"] for ref in shared["backendRefs"]] == ["churn-v1-0-0"]
     assert [rule["backendRefs"][0]["name"] for rule in forced] == ["churn-v1-0-0", "churn-v1-1-0"]
