@@ -13,6 +13,7 @@ from modelloop_core.registry_errors import VersionNotFound
 from modelloop_core.storage.open import open_store
 from modelloop_core.storage.port import InvalidKey
 from modelloop_core.versions import InvalidVersion, Version, VersionRange
+from modelloop_core.wire.environment import PREFIX
 
 
 def _range(text: str) -> VersionRange:
@@ -87,6 +88,17 @@ RangeOption = Annotated[
         "-v",
         parser=_range,
         metavar="VERSION",
+        help="A version or a range such as '^1'; absent means the newest.",
+    ),
+]
+ServedRangeOption = Annotated[
+    VersionRange | None,
+    typer.Option(
+        "--version",
+        "-v",
+        parser=_range,
+        metavar="VERSION",
+        envvar=f"{PREFIX}MODEL_VERSION",
         help="A version or a range such as '^1'; absent means the newest.",
     ),
 ]

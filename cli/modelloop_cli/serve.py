@@ -16,15 +16,15 @@ from modelloop_cli.options import (
     CAFileOption,
     EndpointOption,
     OutputOption,
-    RangeOption,
     RegionOption,
     RegistryOption,
+    ServedRangeOption,
     choose,
     open_registry,
 )
 from modelloop_cli.output import Output, print_json, print_lines
 from modelloop_core.versions import Version
-from modelloop_core.wire.environment import PREDICT_PORT, PredictorEnvironment
+from modelloop_core.wire.environment import PREDICT_PORT, PREFIX, PredictorEnvironment
 
 
 class Device(StrEnum):
@@ -43,8 +43,10 @@ def _named(host: str) -> str:
 
 def serve(
     registry: RegistryOption,
-    version: RangeOption = None,
-    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="Port to listen on.")] = PREDICT_PORT,
+    version: ServedRangeOption = None,
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=1, max=65535, envvar=f"{PREFIX}PORT", help="Port to listen on.")
+    ] = PREDICT_PORT,
     host: Annotated[
         str, typer.Option(callback=_named, help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -69,12 +71,16 @@ def serve(
         device=device.value if device else None,
         threads=threads,
         timeout_seconds=timeout,
-        prestop_seconds=0,
-        cache_dir=str(cache_folder()),
+        **_unless_set(prestop_seconds=0, cache_dir=str(cache_folder())),
     )
     _check_free(host, port)
     _announce(chosen, host, port, output)
     _run(environment, host, port)
+
+
+def _unless_set(**other: Any) -> dict[str, Any]:
+    """What is otherwise than in a pod, where no variable says how it shall be."""
+    return {name: value for name, value in other.items() if not os.environ.get(PREFIX + name.upper())}
 
 
 def _environment(**said: Any) -> PredictorEnvironment:

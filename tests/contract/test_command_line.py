@@ -75,6 +75,24 @@ def test_an_environment_that_no_predictor_takes_is_told_before_anything_is_serve
     assert "Tuple" not in done.stderr
 
 
+def test_what_the_environment_says_holds_where_no_option_says_otherwise(directory_place: Any, folder: Path) -> None:
+    for version in ("1.0.0", "2.0.0"):
+        publish = ("publish", "m.onnx", "--reference", "train.parquet", "--task", "binary", "--version", version)
+        _run(directory_place, folder, *publish)
+    port = free_port()
+    said = {"MODEL_VERSION": "1.0.0", "PORT": str(port), "CACHE_DIR": str(folder / "kept")}
+    environment = {**os.environ, **{f"MODELLOOP_{name}": value for name, value in said.items()}}
+    command = [*_PROGRAM, "serve", "-r", directory_place.uri, "--output", "json"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            _wait_until_ready(process, port)
+            process.send_signal(signal.SIGINT)
+            told, _ = process.communicate(timeout=30)
+            assert json.loads(told) == {"version": "1.0.0", "url": f"http://127.0.0.1:{port}"}
+        finally:
+            process.kill()
+
+
 def test_what_was_published_is_served(place: Any, folder: Path) -> None:
     _run(place, folder, "publish", "m.onnx", "--reference", "train.parquet", "--task", "binary")
     port = free_port()

@@ -76,6 +76,14 @@ def test_what_can_never_be_served_ends_the_process_and_says_why(
         assert not predictor.named("not-json")
 
 
+def test_settings_that_no_predictor_takes_are_told_to_the_kubelet_too(tmp_path: Path) -> None:
+    with PredictorProcess(tmp_path, {"timeout_seconds": "soon"}) as predictor:
+        assert predictor.exit_code() == EXIT_PERMANENT
+        told = json.loads(predictor.termination_log.read_text())
+        assert told["reason"] == predictor.named("bad-settings")[0]["reason"] == "BadSettings"
+        assert "MODELLOOP_TIMEOUT_SECONDS='soon'" in told["message"]
+
+
 def test_where_there_is_no_termination_log_none_is_made(tmp_path: Path) -> None:
     _empty(tmp_path)
     with PredictorProcess(tmp_path, {"termination_log": tmp_path / "none"}) as predictor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -132,11 +134,25 @@ def test_a_collector_that_is_away_costs_no_prediction(tmp_path: Path) -> None:
         assert predictor.exit_code(20) == 0
 
 
+def test_a_collector_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        # A batch for each span, and ten seconds that the exporter waits for an answer to each: minutes.
+        each_alone = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1"}
+        with _serve(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, NO_PROXY="127.0.0.1", **each_alone) as predictor:
+            predictor.until_ready()
+            for _ in range(20):
+                assert _ask(predictor, "/predict", {"features": [1, 2]}, SAMPLED).status_code == 200
+            predictor.terminate()
+            assert predictor.exit_code(60) == 0
+
+
 def test_a_protocol_that_is_not_spoken_is_told_at_the_start(tmp_path: Path, collector: Collector) -> None:
     wanted = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     with _serve(tmp_path, **wanted) as predictor:
         assert predictor.exit_code() == 78
         assert "http/protobuf" in predictor.named("bad-settings")[0]["message"]
+        assert json.loads(predictor.termination_log.read_text())["reason"] == "BadSettings"
 
 
 def _attributes(span: Any) -> dict[str, Any]:

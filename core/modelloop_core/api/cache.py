@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field, field_validator
 
 from modelloop_core.api.fields import PORT_RULE, APIObject, Duration, ObjectName, rules, seconds
+from modelloop_core.wire.limits import REDIS_URL
 
 LONGEST_TTL_SECONDS = 86400
 _TTL_FORM = "^([0-9]{1,8}ms|[0-9]{1,5}(s|m|h))+$"
@@ -40,7 +41,7 @@ class Cache(APIObject):
     redisURL: str | None = Field(
         default=None,
         max_length=256,
-        pattern=r"^rediss?://[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[0-9]{1,4})?$",
+        pattern=REDIS_URL,
         description="A Redis in which pods share answers, for example rediss://redis.cache:6379/0; without user and "
         "password, which belong into a Secret.",
         json_schema_extra=rules(PORT_RULE),

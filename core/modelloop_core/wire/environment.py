@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from modelloop_core.capture import Capture
 from modelloop_core.fallback import Fallback
 from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
+from modelloop_core.wire.limits import REDIS_URL
 from modelloop_core.wire.predictions import RESERVED_KEYS
 
 PREFIX = "MODELLOOP_"
@@ -36,6 +39,9 @@ MONITOR_TOKEN = f"{PREFIX}MONITOR_TOKEN"
 TERMINATION_LOG = "/dev/termination-log"
 
 
+_PORT = re.compile(r"(?<!/):([0-9]+)")
+
+
 class PredictorEnvironment(BaseModel):
     """Settings of one predictor process; each field is the variable `MODELLOOP_<FIELD>`.
 
@@ -52,7 +58,7 @@ class PredictorEnvironment(BaseModel):
     Credentials of the store come from the standard `AWS_*`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     registry_uri: str = Field(min_length=1)
     registry_endpoint: str | None = None
@@ -72,11 +78,12 @@ class PredictorEnvironment(BaseModel):
     fallback: Fallback | None = None
     cache_max_entries: int = Field(default=0, ge=0)
     cache_ttl_seconds: float = Field(default=60.0, gt=0)
-    cache_redis_url: str | None = Field(default=None, pattern="^rediss?://[^@]+$")
+    cache_redis_url: str | None = Field(default=None, pattern=REDIS_URL)
     cache_redis_seconds: float = Field(default=0.01, gt=0, le=1)
     access_log_per_second: int = Field(default=10, ge=0)
     max_body_bytes: int = Field(default=8 << 20, ge=1)
     read_seconds: float = Field(default=10.0, gt=0)
+    max_connections: int = Field(default=4096, ge=1, le=1_000_000)
     prestop_seconds: float = Field(default=1.0, ge=0)
     drain_seconds: float = Field(default=20.0, ge=0)
     port: int = Field(default=PREDICT_PORT, ge=0, le=65535)
@@ -101,6 +108,16 @@ class PredictorEnvironment(BaseModel):
         if not text or text in RESERVED_KEYS:
             raise ValueError(f"the entity key needs a name of its own, not one of {', '.join(RESERVED_KEYS)}")
         return text
+
+    @field_validator("cache_redis_url")
+    @classmethod
+    def _used(cls, url: str | None, info: ValidationInfo) -> str | None:
+        port = _PORT.search(url or "")
+        if port and not 1 <= int(port[1]) <= 65535:
+            raise ValueError("a port is a number from 1 to 65535")
+        if url is not None and not info.data.get("cache_max_entries"):
+            raise ValueError("a Redis needs cache_max_entries of at least 1: with 0 nothing is cached")
+        return url
 
     @field_validator("monitor_url")
     @classmethod

@@ -1,4 +1,4 @@
-"""Bounds that both sides of `POST /v1/profiles` keep; apart, as a predictor needs them at every start."""
+"""Bounds that more than one side keeps; apart, as a predictor needs them at every start."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ LATENCY_BOUNDS = (
     1.5, 2.0, 3.0, 5.0, 10.0,
 )  # fmt: skip
 """Upper bounds in seconds of the latency buckets; one more bucket holds what took longer."""
+
+REDIS_URL = r"^rediss?://[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[0-9]{1,4})?$"
+"""The form of a Redis' address; user and password belong into a Secret."""
 
 MOST_PREDICTIONS = 20_000
 MOST_UNSEEN = 50

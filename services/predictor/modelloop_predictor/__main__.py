@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 
-from modelloop_core.wire.environment import EXIT_PERMANENT
+from modelloop_core.wire.environment import EXIT_PERMANENT, PREFIX, TERMINATION_LOG
 from modelloop_predictor import logs
 from modelloop_predictor.fetching import Fetcher
 from modelloop_predictor.settings import SettingsError, read_settings
+from modelloop_predictor.termination import write_termination_log
 
 
 def main() -> int:
@@ -20,6 +21,8 @@ def main() -> int:
     except SettingsError as error:
         logs.configure({})
         logs.event("bad-settings", logging.ERROR, reason="BadSettings", message=str(error))
+        told = os.environ.get(f"{PREFIX}TERMINATION_LOG") or TERMINATION_LOG
+        write_termination_log(told, "BadSettings", str(error))
         return EXIT_PERMANENT
     logs.configure(
         {

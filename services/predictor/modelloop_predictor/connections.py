@@ -1,8 +1,4 @@
-"""What uvicorn leaves open on a connection: slow or endless headers, unread answers, requests that cross a shutdown.
-
-Time limits are kept by one patrol that looks at all connections a few times a second: a timer for each request
-would cost more than parsing it.
-"""
+"""What uvicorn leaves open on a connection: slow or endless headers, unread answers, requests that cross a shutdown."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from modelloop_predictor.patrol import Patrol
 from modelloop_predictor.problems import HEADERS_TOO_LARGE, NOT_HTTP, TOO_SLOW, ProblemError
 
 # Longer than the idle time of common load balancers: the side that keeps a connection longer must be the server.
@@ -19,33 +16,6 @@ KEEP_ALIVE_SECONDS = 620.0
 _MOST_HEADER_BYTES = 64 << 10
 _CROSSING_SECONDS = 0.5
 _LINGER_SECONDS = 20.0
-
-
-class Patrol:
-    """Looks at every open connection of a server; `read_seconds` is what the headers of a request may take."""
-
-    def __init__(self, read_seconds: float) -> None:
-        self.read_seconds = read_seconds
-        self._every = min(1.0, read_seconds / 4)
-        self._watched: set[GuardedProtocol] = set()
-        self._round: asyncio.TimerHandle | None = None
-
-    def watch(self, connection: GuardedProtocol) -> None:
-        """Begin to look at a connection."""
-        self._watched.add(connection)
-        if self._round is None:
-            self._round = connection.loop.call_later(self._every, self._look, connection.loop)
-
-    def leave(self, connection: GuardedProtocol) -> None:
-        """It has closed."""
-        self._watched.discard(connection)
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Set first: an error at one connection must not end the patrol of all.
-        self._round = loop.call_later(self._every, self._look, loop) if self._watched else None
-        now = loop.time()
-        for connection in list(self._watched):
-            connection.look(now, self.read_seconds)
 
 
 class _Flow(FlowControl):
@@ -79,6 +49,10 @@ class GuardedProtocol(HttpToolsProtocol):
         """Answer what is no whole request, and close."""
         raise NotImplementedError
 
+    def dismiss(self) -> None:
+        """Close it, idle as it is, to make room for another."""
+        self.transport.close()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self)
@@ -89,6 +63,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self.patrol.leave(self)
         self._stop_lingering()
         super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked on it and nothing is on its way."""
+        return self._idle_since is not None or (self._headers_since is not None and not self._header_bytes)
 
     def look(self, now: float, read_seconds: float) -> None:
         """Close what has waited too long."""

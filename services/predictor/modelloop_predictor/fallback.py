@@ -124,9 +124,9 @@ def _value(rule: FallbackRule, place: str, feature: Feature, reader: RowReader, 
         # Asked here and not of the reader: an open feature takes any text, but has one code for all it does not know.
         levels = shown(", ".join(feature.levels))
         raise FallbackMisfit(f"{place}.value: {rule.value!r} is no level of {feature.name}, which has {levels}")
-    value, fault = reader.value(column, rule.value)
-    if fault is not None:
-        raise FallbackMisfit(f"{place}.value: {feature.name}: {fault}")
+    value, wrong = reader.value(column, rule.value)
+    if wrong is not None:
+        raise FallbackMisfit(f"{place}.value: {feature.name}: {wrong.message}")
     return value
 
 

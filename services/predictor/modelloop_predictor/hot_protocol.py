@@ -17,9 +17,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from modelloop_core.wire.predictions import PROBLEM_TYPE
 from modelloop_predictor.accounts import identity, new_request_id
 from modelloop_predictor.answer_heads import JSON_LINE, AnswerHeads, first_lines, further_lines
-from modelloop_predictor.connections import GuardedProtocol, Patrol
+from modelloop_predictor.connections import GuardedProtocol
 from modelloop_predictor.heads import Head, KnownHead, has_plain_body, known_head
 from modelloop_predictor.hot_calls import ANSWERED, NO_HEADERS, Headers, HotCall, calls_of
+from modelloop_predictor.patrol import Patrol, room_for
 from modelloop_predictor.problems import TOO_SLOW, ProblemError
 from modelloop_predictor.serving import Serving
 
@@ -159,11 +160,12 @@ class PredictProtocol(GuardedProtocol):
         request_id = new_request_id()
         body = orjson.dumps(problem.body(request_id))
         self.transport.write(
-            b"%b%b%b\r\ncontent-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+            b"%b%b%b\r\n%bcontent-type: %b\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
             % (
                 STATUS_LINE[problem.kind.status],
                 self.heads.always(self.server_state.default_headers),
                 request_id.encode(),
+                b"".join(f"{name}: {value}\r\n".encode() for name, value in problem.headers.items()),
                 PROBLEM_TYPE.encode(),
                 len(body),
                 body,
@@ -239,5 +241,6 @@ def predict_protocol(serving: Serving) -> type[asyncio.Protocol]:
     Protocol.heads = AnswerHeads(serving.served_name)
     Protocol.entity_key = serving.settings.entity_key
     Protocol.calls = calls_of(serving.settings.served_model)
-    Protocol.patrol = Patrol(serving.settings.read_seconds)
+    Protocol.patrol = Patrol(serving.settings.read_seconds, room_for(serving.settings.max_connections))
+    serving.metrics.tally.connections = Protocol.patrol.__len__
     return Protocol

@@ -88,6 +88,7 @@ class RequestTally(Collector):
         self.cache_hits = self.cache_misses = self.cache_errors = 0
         self.in_flight = 0
         self.waiting: Callable[[], int] = lambda: 0
+        self.connections: Callable[[], int] = lambda: 0
 
     def collect(self) -> Iterable[Metric]:
         """The metrics as they are now; live traffic and what is aside together."""
@@ -127,6 +128,7 @@ class RequestTally(Collector):
             *self._cache(),
             GaugeMetricFamily(f"{_PREFIX}_requests_in_flight", "Predictions that wait for an answer.", self.in_flight),
             GaugeMetricFamily(f"{_PREFIX}_queue_length", "Predictions that wait for the model.", self.waiting()),
+            GaugeMetricFamily(f"{_PREFIX}_connections", "Open HTTP connections.", self.connections()),
         ]
 
     def _cache(self) -> Iterable[Metric]:

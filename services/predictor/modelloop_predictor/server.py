@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import os
@@ -28,6 +27,7 @@ from modelloop_predictor.model_thread import ModelThread
 from modelloop_predictor.readiness import Phase
 from modelloop_predictor.serving import Serving
 from modelloop_predictor.shared_answers import SharedAnswers, redis_answers
+from modelloop_predictor.termination import write_termination_log
 from modelloop_predictor.tracing import UntracedError, tracer_for
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def serve(
     except UntracedError as error:
         fetcher.close()
         event("bad-settings", logging.ERROR, reason="BadSettings", message=str(error))
+        write_termination_log(environment.termination_log, "BadSettings", str(error))
         return EXIT_PERMANENT
     thread = ModelThread()
     metrics = Metrics(CollectorRegistry())
@@ -76,21 +77,9 @@ def serve(
     if server.failure is None:
         event("stopped", reason="Asked")
         return 0
-    write_termination_log(environment.termination_log, server.failure)
+    write_termination_log(environment.termination_log, server.failure.reason, server.failure.message)
     event("stopped", reason=server.failure.reason, message=server.failure.message)
     return EXIT_PERMANENT
-
-
-def write_termination_log(path: str, failure: Failure) -> None:
-    """Tell the kubelet why the process ends, as one line of JSON; where there is no such file, say nothing."""
-    line = json.dumps({"reason": failure.reason, "message": failure.message}) + "\n"
-    try:
-        # Without O_CREAT: the kubelet makes the file, and outside a pod none should appear.
-        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
-    except OSError:
-        return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(line)
 
 
 class PredictorServer(uvicorn.Server):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from modelloop_core.wire.environment import PredictorEnvironment
 from modelloop_predictor.accounts import Exchange, Tracer
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_CLOSE_SECONDS = 2.0
 _INFER = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 
@@ -80,9 +82,10 @@ class _OtlpTracer:
         span.end(ended)
 
     def close(self) -> None:
-        """Send what has not been sent, for a bounded time."""
-        self._provider.force_flush(2000)
-        self._provider.shutdown()
+        """Send what has not been sent, for two seconds at most: the SDK bounds each of its batches, but not all."""
+        ending = threading.Thread(target=self._provider.shutdown, name="tracing", daemon=True)
+        ending.start()
+        ending.join(_CLOSE_SECONDS)
 
 
 def _is_open(declared: object) -> bool:

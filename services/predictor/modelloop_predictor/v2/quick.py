@@ -45,9 +45,10 @@ class QuickCodec:
     def __init__(self, width: int, contract: Contract) -> None:
         self._width = width
         self._decoder = msgspec.json.Decoder(_Request)
+        # A name may hold what the template takes for a place of its own.
+        names = (orjson.dumps(name).replace(b"%", b"%%") for name in (contract.model_name, contract.version_name))
         self._answer = b'{"model_name":%b,"model_version":%b,"id":%%b,"outputs":[%b%%d],"data":%%b}]}' % (
-            orjson.dumps(contract.model_name),
-            orjson.dumps(contract.version_name),
+            *names,
             b'{"name":%b,"datatype":"FP64","shape":[' % orjson.dumps(PREDICTION),
         )
 

@@ -23,8 +23,8 @@ from support.published import THREE_CLASSES, pair
 TENSOR = {"name": "features", "shape": [2, 2], "datatype": "FP32", "data": [1, 2.5, -3e-7, 4]}
 
 
-def _contract(signature: Signature) -> Contract:
-    return Contract(signature, "churn", "v1.2.3", "user_id")
+def _contract(signature: Signature, model: str = "churn") -> Contract:
+    return Contract(signature, model, "v1.2.3", "user_id")
 
 
 def _codec() -> QuickCodec:
@@ -49,6 +49,13 @@ def test_both_ways_read_the_same_and_answer_the_same(datatype: str, identity: st
     assert quick.id == careful.id
     expected, _ = rest.write(np.array([0.25, 1e-9]), careful, "an-id")
     assert _codec().write([0.25, 1e-9], "an-id" if identity is None else identity) == expected
+
+
+def test_a_models_name_stands_in_the_answer_as_it_is() -> None:
+    contract = _contract(pair(), "100%d")
+    codec = quick_codec(pair(), contract)
+    assert codec is not None
+    assert json.loads(codec.write([0.25], "mine"))["model_name"] == "100%d"
 
 
 UNUSUAL = [
