@@ -49,11 +49,11 @@ class Finding:
 
 
 def findings_of(found: Statistics, rule: FeatureSettings, settings: DriftSettings) -> tuple[Finding, ...]:
-    """What there is to judge in a column, its values first; nothing where either side has no value."""
-    if found.distances is None:
-        return ()
-    rates = (_of_rate(change, found, settings) for change in rate_changes(found))
-    return (_of_values(found, found.distances, rule, settings), *rates)
+    """What there is to judge in a column, its values first; of one that lost all of them, that they are missing."""
+    rates = [_of_rate(change, found, settings) for change in rate_changes(found)]
+    if found.distances is not None:
+        return (_of_values(found, found.distances, rule, settings), *rates)
+    return tuple(one for one in rates if found.reference_n and one.enough)
 
 
 def _of_values(found: Statistics, apart: Distances, rule: FeatureSettings, settings: DriftSettings) -> Finding:

@@ -14,11 +14,12 @@ _NAMED = 5
 
 def note_of(found: Statistics, unseen: Sequence[str], findings: Sequence[Finding], levels: Sequence[Level]) -> str:
     """Why a column's verdict is what it is: what changed, or what is missing to say so; findings with their levels."""
-    if not findings:
-        side = "reference" if not found.reference_n else "window"
-        return f"the {side} holds no value" + (f", {found.current.null} nulls" if found.current.null else "")
     changed = [one for one, level in zip(findings, levels, strict=True) if level in CHANGED]
     said = [one.text for one in changed]
+    if found.distances is None:
+        side = "reference" if not found.reference_n else "window"
+        nulls = f", {found.current.null} nulls" if found.current.null else ""
+        return "; ".join([f"the {side} holds no value{nulls}", *said])
     if Level.INSUFFICIENT in levels:
         said.append(f"{found.current_n} values, worth {found.n_eff:.0f} independent ones: too few to judge them")
     elif found.distances is not None and found.distances.moved_most and any(one.what == VALUES for one in changed):

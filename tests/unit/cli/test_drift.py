@@ -143,7 +143,7 @@ ODD: dict[str, tuple[pa.Table, pa.Table, str]] = {
         _one(pa.array(["a", "b"] * N).dictionary_encode()), _one(["a", "b"] * N), "stable",
     ),
     "all null on both sides": (_one([None] * N), _one([None] * N), "no-data"),
-    "all null now": (_one([1.5] * N), _one([None] * N), "no-data"),
+    "all null now": (_one([1.5] * N), _one([None] * N), "drift"),
     "all null then": (_one([None] * N), _one(["a"] * N), "no-data"),
     "not a number everywhere": (_one([float("nan")] * N), _one([float("nan")] * N), "no-data"),
     "infinities": (_one([1.0, 2.0] * N), _one([float("inf"), -float("inf")] * N), "drift"),

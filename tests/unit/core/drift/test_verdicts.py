@@ -76,17 +76,30 @@ def test_new_nulls_are_a_change_of_the_missing_rate_and_never_no_drift() -> None
     assert report.psi < 0.1
 
 
-def test_a_column_of_nulls_has_no_data_and_the_others_are_judged() -> None:
+def test_a_column_that_lost_all_its_values_says_so_drifts_and_leaves_the_others_alone() -> None:
+    # Of 99 % nulls the missing rate is drift; the last percent must not silence it.
     verdict = _judge(
         {
             "gone": (numeric(_normal(5000)), np.full(2000, np.nan)),
-            "there": (numeric(_normal(5000)), _normal(2000, 1.0, 2)),
+            "there": (numeric(_normal(5000)), _normal(2000, seed=2)),
         }
     )
     found = {report.name: report for report in verdict.columns}
-    assert (found["gone"].verdict, found["there"].verdict) == (Level.NO_DATA, Level.DRIFT)
-    assert "no value, 2000 nulls" in found["gone"].note
-    assert verdict.level is Level.DRIFT
+    assert (found["gone"].verdict, found["there"].verdict, verdict.level) == (Level.DRIFT, Level.STABLE, Level.DRIFT)
+    assert found["gone"].note.startswith("the window holds no value, 2000 nulls; missing 0.000% → 100.000%")
+    assert found["gone"].psi is None
+    assert found["gone"].severity == pytest.approx(25)
+
+
+@pytest.mark.parametrize(
+    ("reference", "rows"),
+    [(np.full(5000, np.nan), 2000), (_normal(5000), 499), (_normal(5000), 0)],
+    ids=["the reference has no value either", "too few rows", "no row"],
+)
+def test_a_column_without_a_value_has_no_data_where_nothing_can_have_gone_missing(
+    reference: np.ndarray, rows: int
+) -> None:
+    assert _one(numeric(reference), np.full(rows, np.nan)).verdict is Level.NO_DATA
 
 
 def test_a_new_level_is_finite_and_named() -> None:
