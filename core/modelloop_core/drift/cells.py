@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from modelloop_core.drift.bins import Bins, Float64s, LevelBins, to_coarse
+from modelloop_core.drift.bins import COARSE_LEVELS, Bins, Float64s, LevelBins, level_bins, to_coarse
 from modelloop_core.drift.profile import ColumnProfile
+from modelloop_core.drift.unseen import OwnUnseen, unseen_count
 
 NEGATIVE_INFINITY, POSITIVE_INFINITY = "-inf", "+inf"
 
@@ -27,26 +28,52 @@ class Cells:
         """How many values there are, nulls not among them."""
         return float(self.counts.sum())
 
+    @property
+    def seen_n(self) -> float:
+        """How many of them are neither unseen nor infinite."""
+        return self.n if self.all_seen else float(self.seen.sum())
+
 
 @dataclass(frozen=True)
 class Rates:
-    """How many rows of `rows` were null; and of those that were not, how many unseen or infinite."""
+    """How many rows of `rows` were null; and of those that were not, how many unseen or infinite.
+
+    `unseen_effect` is by how much the variance of `unseen` exceeds that of a count of independent rows.
+    """
 
     rows: int
     null: int
     unseen: int
-    infinite: int
+    positive_infinite: int
+    negative_infinite: int
+    unseen_effect: float = 1.0
+
+    @property
+    def values(self) -> int:
+        """All that is not null."""
+        return self.rows - self.null
 
 
-def cells_of(bins: Bins, profile: ColumnProfile) -> Cells:
-    """The cells of a profile counted in `bins`."""
+def compared_bins(bins: Bins, frozen: ColumnProfile, current: ColumnProfile) -> Bins:
+    """The bins with those 20 levels in cells of their own that both sides together have most of.
+
+    Chosen by the reference alone they would be those of which it has too many by chance, and the window fewer: quiet
+    columns of many levels would drift. What both sides have in all says nothing of how the sides differ.
+    """
+    if not isinstance(bins, LevelBins) or len(bins.levels) <= COARSE_LEVELS:
+        return bins
+    return level_bins(bins.levels, (frozen.counts + current.counts)[:-1])
+
+
+def cells_of(bins: Bins, profile: ColumnProfile, unseen: int | None = None) -> Cells:
+    """The cells of a profile counted in `bins`; so many values `unseen`, or those that no bin names."""
     coarse = to_coarse(profile.counts, bins.coarse)
     counts = np.concatenate(([profile.negative_infinite], coarse, [profile.positive_infinite]))
-    unseen = unseen_count(bins, profile)
+    unseen = unseen_count(bins, profile) if unseen is None else unseen
     if not unseen and not profile.negative_infinite and not profile.positive_infinite:
         return Cells(counts, counts, all_seen=True)
     seen = np.concatenate(([0.0], coarse, [0.0]))
-    seen[-2] -= unseen
+    seen[-2] = max(seen[-2] - unseen, 0.0)
     return Cells(counts, seen, all_seen=False)
 
 
@@ -57,23 +84,20 @@ def names_of(bins: Bins) -> tuple[str, ...]:
 
 def rates_of(bins: Bins, profile: ColumnProfile) -> Rates:
     """The rates that are judged by themselves."""
-    infinite = profile.positive_infinite + profile.negative_infinite
-    return Rates(rows=profile.rows, null=profile.null, unseen=unseen_count(bins, profile), infinite=infinite)
+    return Rates(
+        rows=profile.rows,
+        null=profile.null,
+        unseen=unseen_count(bins, profile),
+        positive_infinite=profile.positive_infinite,
+        negative_infinite=profile.negative_infinite,
+    )
 
 
-def unseen_cell(bins: Bins) -> int | None:
-    """The coarse bin, the last, that takes values which the reference does not have; intervals have none."""
-    last = bins.coarse[-1]
-    # Of few values, each with a bin, what lies below them all shares the last coarse bin with what lies above.
-    return last if isinstance(bins, LevelBins) or bins.coarse[0] == last > 0 else None
-
-
-def unseen_count(bins: Bins, profile: ColumnProfile) -> int:
-    """How many values are none that the reference's bins name."""
-    if isinstance(bins, LevelBins):
-        return int(profile.counts[-1])
-    place = unseen_cell(bins)
-    return 0 if place is None else int(to_coarse(profile.counts, bins.coarse)[place])
+def own_rates(bins: Bins, frozen: ColumnProfile, own: OwnUnseen, current: Rates) -> Rates:
+    """The rates of the reference, its unseen values those of its `own` that come closest to the window's."""
+    plain = rates_of(bins, frozen)
+    rate = current.unseen / current.values if current.values else 0.0
+    return replace(plain, unseen=own.nearest(rate, plain.values), unseen_effect=own.effect)
 
 
 def padded(rows: Sequence[npt.NDArray[np.float64 | np.int64]]) -> Float64s:

@@ -59,7 +59,7 @@ def findings_of(found: Statistics, rule: FeatureSettings, settings: DriftSetting
 def _of_values(found: Statistics, apart: Distances, rule: FeatureSettings, settings: DriftSettings) -> Finding:
     method, size = _distance(found, apart, rule.method)
     significant = settings.significant if rule.significant is None else rule.significant
-    chance = null_quantile(method, found.cells, found.n_eff)
+    chance = null_quantile(method, found.cells, found.seen_n_eff if method == "psi" else found.n_eff)
     return Finding(
         what=VALUES,
         size=size,

@@ -34,14 +34,17 @@ class RateChange:
 def rate_changes(found: Statistics) -> Iterator[RateChange]:
     """The rates that are not zero on both sides; nulls of all rows, the others of the values."""
     ours, theirs = found.current, found.reference
+    n, m, effects = ours.values, theirs.values, found.design_effects
+    # One for each sign: values that all change from one infinity to the other are another column.
     pairs = (
-        ("missing", ours.null, ours.rows, theirs.null, theirs.rows),
-        ("unseen", ours.unseen, found.current_n, theirs.unseen, found.reference_n),
-        ("infinite", ours.infinite, found.current_n, theirs.infinite, found.reference_n),
+        ("missing", ours.null, ours.rows, theirs.null, theirs.rows, 1.0),
+        ("unseen", ours.unseen, n, theirs.unseen, m, theirs.unseen_effect),
+        ("+inf", ours.positive_infinite, n, theirs.positive_infinite, m, 1.0),
+        ("-inf", ours.negative_infinite, n, theirs.negative_infinite, m, 1.0),
     )
-    for what, k, n, other_k, m in pairs:
-        if (k or other_k) and n and m:
-            yield _change(what, (k, n), (other_k, m), found.design_effects)
+    for what, k, of, other_k, other_of, effect in pairs:
+        if (k or other_k) and of and other_of:
+            yield _change(what, (k, of), (other_k, other_of), (effects[0], effects[1] * effect))
 
 
 def _change(what: str, ours: tuple[int, int], theirs: tuple[int, int], effects: tuple[float, float]) -> RateChange:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelloop_core.drift import distances
-from modelloop_core.drift.bins import Float64s
-from modelloop_core.drift.cells import Cells, Rates, cells_of, names_of, padded, rates_of
+from modelloop_core.drift.bins import Bins, Float64s
+from modelloop_core.drift.cells import Cells, Rates, cells_of, compared_bins, names_of, own_rates, padded, rates_of
 from modelloop_core.drift.profile import ColumnProfile, EdgesDiffer
 from modelloop_core.drift.reference import ColumnReference
 from modelloop_core.drift.shapes import Shape, shapes_of
 from modelloop_core.drift.significance import chi2_pvalues, chi2_statistic, effective_size
+from modelloop_core.drift.unseen import own_unseen
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,15 @@ class Distances:
 class Statistics:
     """One column's distances and tests: of its values, nulls apart.
 
-    `n_eff` is that of both sides after their design effects, `cells` how many cells the judged PSI compares. There are
-    no `distances` where a side has no value, and no `shape` of levels.
+    `n_eff` is that of both sides after their design effects, `seen_n_eff` and `cells` those of what the judged PSI
+    compares: where most values are unseen, few rows are left for it. There are no `distances` where a side has no
+    value, and no `shape` of levels.
     """
 
     reference: Rates
     current: Rates
     n_eff: float
+    seen_n_eff: float
     cells: int
     design_effects: tuple[float, float]
     distances: Distances | None = None
@@ -58,12 +61,12 @@ class Statistics:
     @property
     def reference_n(self) -> int:
         """The reference's values, nulls not among them."""
-        return self.reference.rows - self.reference.null
+        return self.reference.values
 
     @property
     def current_n(self) -> int:
         """The current values, nulls not among them."""
-        return self.current.rows - self.current.null
+        return self.current.values
 
     @property
     def psi(self) -> float | None:
@@ -76,8 +79,10 @@ class _Pair:
     """One column of both sides, on its way."""
 
     reference: ColumnReference
+    bins: Bins
     frozen: ColumnProfile
     current: ColumnProfile
+    rates: tuple[Rates, Rates]
     theirs: Cells
     ours: Cells
     design_effects: tuple[float, float]
@@ -89,6 +94,10 @@ class _Pair:
     @property
     def n_eff(self) -> float:
         return effective_size(self.ours.n / self.design_effects[0], self.theirs.n / self.design_effects[1])
+
+    @property
+    def seen_n_eff(self) -> float:
+        return effective_size(self.ours.seen_n / self.design_effects[0], self.theirs.seen_n / self.design_effects[1])
 
 
 def compare(reference: ColumnReference, current: ColumnProfile, design_effect: float = 1.0) -> Statistics:
@@ -121,16 +130,28 @@ def _pair(reference: ColumnReference, current: ColumnProfile, design_effect: flo
     bins, frozen = reference.bins, reference.profile
     if len(current.counts) != bins.size:
         raise EdgesDiffer(f"a profile of {len(current.counts)} bins was not counted in its reference's {bins.size}")
-    effects = (max(design_effect, 1.0), reference.design_effect)
-    return _Pair(reference, frozen, current, cells_of(bins, frozen), cells_of(bins, current), effects)
+    ours = rates_of(bins, current)
+    theirs = own_rates(bins, frozen, own_unseen(bins, frozen), ours)
+    bins = compared_bins(bins, frozen, current)
+    return _Pair(
+        reference=reference,
+        bins=bins,
+        frozen=frozen,
+        current=current,
+        rates=(ours, theirs),
+        theirs=cells_of(bins, frozen, theirs.unseen),
+        ours=cells_of(bins, current),
+        design_effects=(max(design_effect, 1.0), reference.design_effect),
+    )
 
 
 def _statistics(pair: _Pair, apart: Distances | None, shape: Shape | None) -> Statistics:
-    bins = pair.reference.bins
+    ours, theirs = pair.rates
     return Statistics(
-        reference=rates_of(bins, pair.frozen),
-        current=rates_of(bins, pair.current),
+        reference=theirs,
+        current=ours,
         n_eff=pair.n_eff,
+        seen_n_eff=pair.seen_n_eff,
         cells=int(np.count_nonzero(pair.ours.seen + pair.theirs.seen)),
         design_effects=pair.design_effects,
         distances=apart,
@@ -159,7 +180,7 @@ def _distances(pairs: Sequence[_Pair]) -> list[Distances]:
             js_distance=row[3],
             hellinger=row[4],
             l_infinity=row[5],
-            moved_most=names_of(pair.reference.bins)[place] if row[5] else None,
+            moved_most=names_of(pair.bins)[place] if row[5] else None,
             chi2_statistic=row[6],
             chi2_pvalue=row[7],
         )

@@ -21,7 +21,8 @@ def note_of(found: Statistics, unseen: Sequence[str], findings: Sequence[Finding
         nulls = f", {found.current.null} nulls" if found.current.null else ""
         return "; ".join([f"the {side} holds no value{nulls}", *said])
     if Level.INSUFFICIENT in levels:
-        said.append(f"{found.current_n} values, worth {found.n_eff:.0f} independent ones: too few to judge them")
+        worth = min(found.n_eff, found.seen_n_eff)
+        said.append(f"{found.current_n} values, worth {worth:.0f} independent ones: too few to judge them")
     elif found.distances is not None and found.distances.moved_most and any(one.what == VALUES for one in changed):
         said.append(f"most moved: {found.distances.moved_most}")
     if unseen:

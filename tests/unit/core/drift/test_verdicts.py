@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from modelloop_core.drift.bins import level_bins
 from modelloop_core.drift.profile import Profile
 from modelloop_core.drift.reference import ColumnReference, build_reference
 from modelloop_core.drift.verdicts import Verdict, judge
@@ -100,6 +101,68 @@ def test_a_column_without_a_value_has_no_data_where_nothing_can_have_gone_missin
     reference: np.ndarray, rows: int
 ) -> None:
     assert _one(numeric(reference), np.full(rows, np.nan)).verdict is Level.NO_DATA
+
+
+def test_from_one_infinity_to_the_other_is_drift() -> None:
+    report = _one(numeric(np.full(5000, np.inf)), np.full(2000, -np.inf))
+    assert report.verdict is Level.DRIFT
+    assert "+inf 100.000% → 0.000%" in report.note
+    assert "-inf 0.000% → 100.000%" in report.note
+
+
+def _of_many(reference: np.ndarray, window: np.ndarray) -> ColumnReport:
+    """The report of numbered levels, of which the reference has names for its 1,000 most frequent."""
+    found, counts = np.unique(reference, return_counts=True)
+    named = found[np.sort(np.argsort(-counts, kind="stable")[:1000])]
+    places = {int(level): place for place, level in enumerate(named)}
+    of_reference, of_window = (np.array([places.get(int(level), -1) for level in side]) for side in (reference, window))
+    held = np.bincount(of_reference[of_reference >= 0])
+    bins = level_bins([str(level) for level in named], held)
+    others = int((of_reference < 0).sum())
+    column = ColumnReference(bins=bins, counts=(*held.tolist(), others), sums=(0.0,) * bins.size)
+    return _one(column, np.where(of_window < 0, len(named), of_window))
+
+
+@pytest.mark.parametrize(
+    ("levels_", "rows", "window"),
+    [(50, 5000, 2000), (800, 2000, 2000), (800, 5000, 2000), (3000, 2000, 2000), (3000, 20_000, 5000),
+     (3000, 200_000, 5000), (1_000_000, 5000, 5000)],
+)  # fmt: skip
+def test_a_quiet_column_of_many_rare_levels_raises_no_alarm(levels_: int, rows: int, window: int) -> None:
+    rng = np.random.default_rng(levels_ + rows)
+    quiet = (Level.STABLE, Level.TREND, Level.INSUFFICIENT)
+    for _ in range(5):
+        report = _of_many(rng.integers(0, levels_, rows), rng.integers(0, levels_, window))
+        assert report.verdict in quiet, report.note
+
+
+@pytest.mark.parametrize("exponent", [1.2, 1.5, 2.0])
+def test_a_quiet_column_with_a_long_tail_of_levels_raises_no_alarm(exponent: float) -> None:
+    rng = np.random.default_rng(int(10 * exponent))
+    for _ in range(5):
+        report = _of_many(rng.zipf(exponent, 5000), rng.zipf(exponent, 2000))
+        assert report.verdict in CALM, report.note
+
+
+@pytest.mark.parametrize(
+    ("levels_", "rows", "new"), [(800, 5000, 300), (3000, 200_000, 1500)], ids=["all named", "1,000 of 3,000"]
+)
+def test_a_new_level_is_found_among_many_rare_ones(levels_: int, rows: int, new: int) -> None:
+    rng = np.random.default_rng(11)
+    window = rng.integers(0, levels_, 5000)
+    window[:new] = 5_000_000
+    report = _of_many(rng.integers(0, levels_, rows), window)
+    assert report.verdict is Level.DRIFT
+    assert "unseen" in report.note
+
+
+def test_a_rare_level_that_becomes_frequent_is_found_and_named() -> None:
+    rng = np.random.default_rng(12)
+    window = rng.integers(0, 800, 5000)
+    window[:1000] = 77
+    report = _of_many(rng.integers(0, 800, 5000), window)
+    assert report.verdict is Level.DRIFT
+    assert "most moved: 77" in report.note
 
 
 def test_a_new_level_is_finite_and_named() -> None:
