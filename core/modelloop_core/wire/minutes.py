@@ -9,6 +9,8 @@ from modelloop_core.wire.profiles import LATENCY_BOUNDS, TrafficDelta
 CLIENT_GONE, DEADLINE_EXCEEDED = "ClientGone", "DeadlineExceeded"
 """Reasons of errors: the caller left before the answer, and the model took longer than its timeout."""
 
+_MOST_SECONDS = 1e15
+
 
 class MinuteCounts(BaseModel):
     """Live requests of one minute as TrafficDelta has them, and the outputs' counts by fine bin."""
@@ -42,7 +44,8 @@ class MinuteCounts(BaseModel):
             invalid=self.invalid + other.invalid,
             invalid_by=_added(self.invalid_by, other.invalid_by),
             latency=_summed(self.latency, other.latency),
-            latency_sum=self.latency_sum + other.latency_sum,
+            # Bounded: infinity is null in JSON, which nothing could read again.
+            latency_sum=min(self.latency_sum + other.latency_sum, _MOST_SECONDS),
             dropped_rows=self.dropped_rows + other.dropped_rows,
             outputs={
                 name: _summed(self.outputs.get(name, ()), other.outputs.get(name, ()))

@@ -21,7 +21,7 @@ from modelloop_core.wire.predictions import REQUEST_ID_PATTERN
 PROFILES_PATH = "/v1/profiles"
 REFERENCES_PATH = "/v1/references"
 
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, le=2**40)]
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -56,7 +56,7 @@ class TrafficDelta(_Wire):
     invalid: Count = 0
     invalid_by: dict[Name, Count] = Field(default_factory=dict, max_length=20)
     latency: tuple[Count, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
-    latency_sum: float = Field(default=0.0, ge=0)
+    latency_sum: float = Field(default=0.0, ge=0, le=1e12)
     dropped_rows: Count = 0
 
 
@@ -64,7 +64,7 @@ class LoggedPrediction(_Wire):
     """A prediction that labels can find: the probability, value or class that was answered, when, and about whom."""
 
     request_id: str = Field(pattern=REQUEST_ID_PATTERN)
-    row: int = Field(default=0, ge=0)
+    row: int = Field(default=0, ge=0, le=2**31 - 1)
     entity: str | None = Field(default=None, max_length=256)
     at: float = Field(ge=0, description="Seconds since 1970 UTC.")
     prediction: float | str | tuple[float, ...]

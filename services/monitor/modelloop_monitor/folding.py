@@ -7,7 +7,9 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +20,12 @@ from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.profiles import ProfilePost
 from modelloop_monitor.bodies import kept
 from modelloop_monitor.counts import Counted
+from modelloop_monitor.logs import event
+from modelloop_monitor.metrics import Metrics
 from modelloop_monitor.store import cards, inbox, models, predictions, traffic, windows
 from modelloop_monitor.store.cards import CardKey
 from modelloop_monitor.store.engine import Store
+from modelloop_monitor.store.errors import StoreError, StoreUnfit
 from modelloop_monitor.store.traffic import MinuteKey
 from modelloop_monitor.store.windows import WindowKey
 
@@ -28,6 +33,8 @@ _MOST_POSTS = 200
 _DAY = 86_400.0
 
 Model = tuple[str, str]
+Row = tuple[int, float, float, bytes]
+"""Of the inbox: id, at, received, body."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,9 @@ class Folded:
 class Folder:
     """Empties the inbox; several processes may try, one does."""
 
-    def __init__(self, store: Store, traffic_seconds: int) -> None:
+    def __init__(self, store: Store, metrics: Metrics, traffic_seconds: int) -> None:
         self._store = store
+        self._metrics = metrics
         self._traffic_seconds = traffic_seconds
 
     def fold(self, now: float) -> int:
@@ -84,16 +92,54 @@ class Folder:
 
     def _some(self, now: float) -> int:
         with self._store.reading() as connection:
-            waiting = [_parsed(*row) for row in inbox.oldest(connection, _MOST_POSTS)]
-            widths = models.window_seconds(connection, {item.model for item in waiting})
-        if not waiting:
+            rows = inbox.oldest(connection, _MOST_POSTS)
+        if not rows:
             return 0
+        try:
+            self._together(rows, now)
+        except Exception as error:
+            if _passes(error):
+                raise
+            # Some post among these: the others are not to wait for it for ever.
+            for row in rows:
+                self._by_itself(row, now)
+        return len(rows)
+
+    def _by_itself(self, row: Row, now: float) -> None:
+        try:
+            self._together([row], now)
+        except Exception as error:
+            if _passes(error):
+                raise
+            with self._store.writing() as connection:
+                inbox.remove(connection, [row[0]])
+            self._metrics.left_out.inc()
+            event("post-left-out", logging.ERROR, error=error, post=row[0], reason=type(error).__name__, **_whose(row))
+
+    def _together(self, rows: Sequence[Row], now: float) -> None:
+        waiting = [_parsed(*row) for row in rows]
+        with self._store.reading() as connection:
+            widths = models.window_seconds(connection, {item.model for item in waiting})
         folded = fold_posts(waiting, widths, self._traffic_seconds)
         with self._store.writing() as connection:
             # First: another process may have been faster.
             inbox.remove(connection, [item.id for item in waiting])
             _write(connection, folded, now)
-        return len(waiting)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it says nothing about the posts, which then wait: the database is away, or memory is short."""
+    return isinstance(error, (StoreError, MemoryError)) and not isinstance(error, StoreUnfit)
+
+
+def _whose(row: Row) -> dict[str, object]:
+    """What can still be told of a post that could not be folded."""
+    try:
+        post = json.loads(kept(row[3]))
+        own = {key: post.get(key) for key in ("version", "source", "epoch", "sequence")}
+        return {"model": f"{post.get('namespace')}/{post.get('name')}", **own}
+    except (ValueError, zlib.error, AttributeError) as error:
+        return {"message": f"its body cannot be read: {error}"}
 
 
 def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int], traffic_seconds: int) -> Folded:

@@ -35,6 +35,7 @@ class Metrics:
         )
         self._work_seconds = self._counter("work_seconds", "Time spent on the monitor's own work, by which.", "work")
         self.folded = self._counter("posts_folded", "Posts that were added to their windows.")
+        self.left_out = self._counter("posts_left_out", "Posts that were answered and could not be added to anything.")
         self.judged = self._counter("windows_judged", "Windows that were judged.")
         self.clock_ahead = self._counter("posts_ahead", "Posts from a clock that is ahead of the monitor's.")
         self._notifications = self._counter("notifications", _NOTIFICATIONS, "outcome")

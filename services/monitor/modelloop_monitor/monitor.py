@@ -56,7 +56,7 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
     store = Store(settings.database, max_bytes=settings.database_max_bytes, busy_seconds=settings.busy_seconds)
     metrics = Metrics(CollectorRegistry())
     references = References(store)
-    folder = Folder(store, settings.traffic_seconds)
+    folder = Folder(store, metrics, settings.traffic_seconds)
     gauges = ModelGauges(store)
     quality_gauges = QualityGauges(store)
     metrics.registry.register(gauges)

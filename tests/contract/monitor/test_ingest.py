@@ -165,6 +165,13 @@ def _wrong(field: str, value: Any, **changes: Any) -> dict[str, Any]:
             _wrong("features.height", {"counts": [1], "sums": ()}), "WrongReference", "height", id="no feature"
         ),
         pytest.param(_wrong("reference", None), "WrongReference", "no reference", id="counts without reference"),
+        pytest.param(_wrong("features.age.null", 2**40 + 1), "InvalidRequest", "features.age.null", id="huge count"),
+        pytest.param(
+            _wrong("traffic.latency_sum", 1.1e12), "InvalidRequest", "traffic.latency_sum", id="thousands of years"
+        ),
+        pytest.param(
+            _wrong("predictions", [{**LOGGED, "row": 2**31}]), "InvalidRequest", "predictions.0.row", id="huge row"
+        ),
         pytest.param(_wrong("sequence", 2**60), "InvalidRequest", "sequence", id="huge sequence"),
         pytest.param(_wrong("namespace", "a b"), "InvalidRequest", "namespace 'a b'", id="odd namespace"),
         pytest.param(_wrong("source", "\0"), "InvalidRequest", "NUL", id="NUL"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from modelloop_core.wire.settings import AlertSettings, DriftSettings, ModelSettings, WebhookSettings, settings_path
+from modelloop_monitor.store import inbox
 from modelloop_monitor.store.schema import PREDICTIONS, REPORTS
 from support.monitors import NOON, Running, counted_post, example_post, older, running
 from support.outcomes import OWN, follow, log, log_rows, quality_of, tell, told
@@ -75,6 +77,31 @@ def test_times_that_no_report_has_are_named(monitor: Running, page: str, bound: 
     query = {"version": "1.0.0", bound: moment}
     answer = monitor.client.get(f"/v1/models/shop/churn/{page}", params=query)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, bound)
+
+
+def _of_an_older_release(**changes: Any) -> bytes:
+    return zlib.compress(json.dumps(example_post(7, **changes)).encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            _of_an_older_release(predictions=[{"request_id": "r", "at": 1, "prediction": 1, "row": 2**63}]),
+            id="huge row",
+        ),
+        pytest.param(_of_an_older_release(features={"age": {"counts": [1], "sums": [1.0]}}), id="other bins"),
+        pytest.param(b"no post", id="unreadable"),
+    ],
+)
+def test_a_post_that_cannot_be_folded_keeps_no_other_from_being_folded(monitor: Running, body: bytes) -> None:
+    monitor.post(example_post(0, NOON - 60))
+    with monitor.monitor.store.writing() as connection:
+        inbox.add(connection, [{"at": NOON - 60, "received": NOON, "body": body}])
+    monitor.post(example_post(1, NOON - 60))
+    assert (monitor.fold(), monitor.fold()) == (3, 0)
+    assert sum(minute["counts"]["requests"] for minute in monitor.get("minutes", version="1.0.0")["minutes"]) == 20
+    assert monitor.monitor.metrics.registry.get_sample_value("modelloop_monitor_posts_left_out_total") == 1
 
 
 def test_a_window_that_cannot_be_judged_keeps_no_other_from_being_judged(monitor: Running) -> None:

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import httpx
+from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 
 from modelloop_core.wire.environment import EXIT_PERMANENT
 from modelloop_monitor.folding import Folder
+from modelloop_monitor.metrics import Metrics
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.schema import WINDOWS
 from support.monitor_process import MonitorProcess
@@ -114,7 +116,7 @@ def test_a_bad_setting_is_named_and_ends_it_for_good(tmp_path: Path) -> None:
 def _rows(database: str) -> int:
     store = Store(database)
     store.open()
-    Folder(store, 60).fold(time.time())
+    Folder(store, Metrics(CollectorRegistry()), 60).fold(time.time())
     with store.reading() as connection:
         total = connection.execute(select(func.sum(WINDOWS.c.rows))).scalar_one()
     store.close()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import DataError
 
 from modelloop_core.drift.profile import ColumnProfile
+from modelloop_core.wire.minutes import MinuteCounts
 from modelloop_core.wire.profiles import MOST_UNSEEN, ColumnDelta, ProfilePost
 from modelloop_monitor.counts import Counted, CountedColumn
+from modelloop_monitor.store.errors import StoreUnfit, translated
 
 _COUNTS = st.lists(st.integers(0, 2**53), min_size=3, max_size=3)
 _SUMS = st.lists(st.floats(-1e300, 1e300), min_size=3, max_size=3)
@@ -68,8 +71,8 @@ def test_an_absent_column_held_nothing() -> None:
 
 
 def test_huge_numbers_stay_finite() -> None:
-    column = _of(ColumnDelta(counts=(2**53,), sums=(1.7e308,)))
-    for _ in range(12):
+    column = _of(ColumnDelta(counts=(2**40,), sums=(1.7e308,)))
+    for _ in range(25):
         column = column + column
     assert column.profile.counts[0] == 2**60
     assert np.isfinite(column.profile.sums[0])
@@ -83,3 +86,12 @@ def test_only_the_most_frequent_unseen_levels_are_kept() -> None:
     unseen = (columns[0] + columns[1]).unseen
     assert len(unseen) == MOST_UNSEEN
     assert min(unseen.values()) == MOST_UNSEEN // 2 + 1
+
+
+def test_seconds_beyond_all_numbers_stay_a_number_that_json_has() -> None:
+    huge = MinuteCounts(latency_sum=1.7e308)
+    assert MinuteCounts.model_validate_json((huge + huge).model_dump_json()).latency_sum == 1e15
+
+
+def test_a_value_that_no_column_takes_is_not_for_trying_again() -> None:
+    assert isinstance(translated(DataError("INSERT", {}, ValueError("integer out of range"))), StoreUnfit)

@@ -3,6 +3,7 @@
 StoreError
 ├── StoreBusy   locked by another, or lost a race: try again
 ├── StoreFull   no room; passes when room is made
+├── StoreUnfit  a value that no column takes: trying again does not help
 └── StoreGone   not reachable, replaced or broken
 """
 
@@ -23,6 +24,10 @@ class StoreFull(StoreError):
     """There is no room for more."""
 
 
+class StoreUnfit(StoreError):
+    """A value was given that no column takes, as a number that is too large."""
+
+
 class StoreGone(StoreError):
     """The database is not reachable, or not the one that was opened."""
 
@@ -38,4 +43,6 @@ def translated(error: exc.SQLAlchemyError) -> StoreError:
         return StoreBusy(f"the database is busy: {words}")
     if state == _DISK_FULL or "is full" in words:
         return StoreFull(f"the database has no room: {words}")
+    if isinstance(error, exc.DataError):
+        return StoreUnfit(f"the database cannot hold a value: {words}")
     return StoreGone(f"the database does not answer as it should: {words}")

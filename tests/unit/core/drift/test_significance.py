@@ -12,6 +12,7 @@ from modelloop_core.drift import distances
 from modelloop_core.drift.enough import null_quantile
 from modelloop_core.drift.rates import newcombe, wilson
 from modelloop_core.drift.significance import (
+    MOST_EXACT,
     benjamini_hochberg,
     chi2_pvalues,
     chi2_statistic,
@@ -78,6 +79,27 @@ def test_the_test_of_rates_is_fishers_doubled(k: int, n: int, other_k: int, m: i
     table = [[k, n - k], [other_k, m - other_k]]
     sides = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
     assert rate_pvalue(k, n, other_k, m) == pytest.approx(min(1.0, 2 * min(sides)), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "other_k", "m"),
+    [(300, 10_000, 20_000, 990_000), (50_100, 500_000, 49_900, 499_000), (10_500, 990_000, 80, 10_000)],
+    ids=["rare on the small side", "half and half", "rare on the large side"],
+)
+def test_the_test_of_rates_goes_on_where_the_exact_one_ends(k: int, n: int, other_k: int, m: int) -> None:
+    last, first = rate_pvalue(k, n, other_k, MOST_EXACT - n), rate_pvalue(k, n, other_k, MOST_EXACT - n + 1)
+    assert first == pytest.approx(last, rel=0.1)
+
+
+def test_rates_of_more_rows_than_there_are_on_earth_are_told_apart_at_once() -> None:
+    assert rate_pvalue(2**60, 2**60 + 2**52, 5, 10**4) == 0.0
+    assert rate_pvalue(2**59, 2**60, 5000, 10**4) == 1.0
+    # A difference of 2.83 of its standard errors.
+    assert rate_pvalue(2**59, 2**60, 2**59 + 2**31, 2**60) == pytest.approx(0.00468, rel=1e-3)
+
+
+def test_ks_of_more_rows_than_there_are_on_earth_is_a_number() -> None:
+    assert ks_pvalues(np.array([0.5]), np.array([2.0**60])).tolist() == [0.0]
 
 
 def test_rates_that_are_certain_or_of_nothing_do_not_differ() -> None:
