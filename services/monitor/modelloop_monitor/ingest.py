@@ -131,11 +131,12 @@ class Ingest(threading.Thread):
 
     def _write(self, posts: Sequence[Checked]) -> list[bool]:
         with self._store.writing() as connection:
-            known = sources.load(connection, {post.key for post in posts})
+            about = {post.key: _about(post) for post in posts}
+            known = sources.load(connection, about)
             states, outcomes = admit(posts, known)
             fresh = [post for post, new in zip(posts, outcomes, strict=True) if new]
             inbox.add(connection, [{"at": p.at, "received": p.received, "body": p.body} for p in fresh])
-            sources.save(connection, states, {post.key: _about(post) for post in posts})
+            sources.save(connection, states, about)
         return outcomes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import func, select, text
 
+from modelloop_monitor.sequences import Sequences
+from modelloop_monitor.store import sources
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.errors import StoreError, StoreGone
 from modelloop_monitor.store.schema import METADATA, SOURCES
 from support.monitors import Running, example_post, running
 from support.postgres_process import PostgresProcess
+from support.predictor_process import eventually
 
 
 def test_migrations_make_the_tables_that_the_code_speaks_of(database: str) -> None:
@@ -54,6 +58,37 @@ def test_one_thread_of_one_process_does_a_work(database: str) -> None:
                 assert not there
     with first.alone("fold") as later:
         assert later
+    first.close()
+    second.close()
+
+
+def test_two_processes_that_hear_of_a_source_at_the_same_moment_do_not_both_take_its_first_post(
+    postgres: PostgresProcess,
+) -> None:
+    database = postgres.database()
+    first, second = Store(database), Store(database)
+    key, about = ("pod", "1"), {"namespace": "shop", "name": "churn", "clock_ahead": 0.0, "last_seen": 1.0}
+    first.open()
+    later: list[Sequences] = []
+
+    def hear() -> None:
+        with second.writing() as connection:
+            later.append(sources.load(connection, {key: about})[key])
+
+    def waits() -> bool:
+        # A transaction sees the activity as it was when it first looked.
+        with first.reading() as connection:
+            found = connection.execute(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+            return bool(found.scalar())
+
+    thread = threading.Thread(target=hear)
+    with first.writing() as connection:
+        before = sources.load(connection, {key: about})[key]
+        thread.start()
+        eventually(waits, "the other to wait", lambda: str(later))
+        sources.save(connection, {key: before.with_number(0)}, {key: about})
+    thread.join(20)
+    assert (before.has(0), [state.has(0) for state in later]) == (False, [True])
     first.close()
     second.close()
 
