@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from modelloop_monitor.answers import add_problem_handlers
 from modelloop_monitor.dashboard.mounting import add_dashboard
+from modelloop_monitor.dashboard.visit import refuse_other_sites
 from modelloop_monitor.monitor import Monitor
 from modelloop_monitor.openapi import Documented
 from modelloop_monitor.pages.erasures import add_erasures
@@ -24,7 +25,8 @@ _ABOUT = "Keeps what predictors count, judges it window by window, and tells wha
 def create_app(monitor: Monitor) -> FastAPI:
     """The ASGI application over `monitor`; it starts nothing."""
     app = Documented(title="ModelLoop monitor", description=_ABOUT, docs_url=None, redoc_url=None)
-    router = APIRouter()
+    # Without a token any page could have a browser inside the network ask for changes.
+    router = APIRouter(dependencies=[Depends(refuse_other_sites)])
     add_posting(router, monitor)
     add_reports(router, monitor)
     add_rollouts(router, monitor)

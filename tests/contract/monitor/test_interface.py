@@ -117,6 +117,24 @@ def test_no_bytes_make_it_fail(monitor: Running, call: tuple[str, str], body: by
     assert monitor.client.request(*call, content=body, headers=headers).status_code in (400, 422)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        pytest.param({"origin": "http://evil"}, 403, id="another site"),
+        pytest.param({"sec-fetch-site": "cross-site", "origin": "http://testserver"}, 403, id="as the browser says"),
+        pytest.param({"sec-fetch-site": "same-origin"}, 201, id="this site"),
+        pytest.param({}, 201, id="a program"),
+    ],
+)
+def test_changes_that_a_browser_brings_from_another_site_are_refused(
+    monitor: Running, headers: dict[str, str], status: int
+) -> None:
+    wanted = json.dumps({"seconds": 60, "reason": "r"})
+    told = {"content-type": "text/plain", **headers}
+    answer = monitor.client.post("/v1/models/shop/churn/silences", content=wanted, headers=told)
+    assert answer.status_code == status, answer.text
+
+
 def _references(document: Any) -> Iterator[str]:
     if isinstance(document, dict):
         if isinstance(document.get("$ref"), str):

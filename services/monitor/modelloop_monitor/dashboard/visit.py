@@ -42,9 +42,18 @@ class Visit:
 
 
 def check_same_site(request: Request) -> None:
-    """Raise ProblemError (403) for a form that another site sent: browsers say where it was, and no page can lie."""
+    """Raise ProblemError (403) for what another site asks for: browsers say who asks, and no page can lie."""
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin", "")
     same = site == "same-origin" if site is not None else urlsplit(origin).netloc == request.headers.get("host")
     if not same:
-        raise ProblemError(FORBIDDEN, f"the form was not sent from this site but from {origin or 'an unknown one'!r}")
+        raise ProblemError(
+            FORBIDDEN, f"the request was not sent from this site but from {origin or 'an unknown one'!r}"
+        )
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Raise ProblemError (403) where a browser brings a change from another site; programs say nothing of sites."""
+    says = "sec-fetch-site" in request.headers or "origin" in request.headers
+    if says and request.method not in ("GET", "HEAD"):
+        check_same_site(request)
