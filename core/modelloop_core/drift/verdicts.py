@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modelloop_core.drift.findings import VALUES, Finding, findings_of
+from modelloop_core.drift.findings import Finding, findings_of
 from modelloop_core.drift.profile import ColumnProfile, Profile
 from modelloop_core.drift.reference import ColumnReference, Reference
 from modelloop_core.drift.significance import benjamini_hochberg
@@ -115,19 +115,22 @@ def _adjusted(findings: Sequence[Sequence[Finding]], in_family: Sequence[bool]) 
 
 def _report(column: Column, rule: FeatureSettings, judged: Sequence[Judged], false_alarm_rate: float) -> ColumnReport:
     levels = [finding.level(adjusted, false_alarm_rate) for finding, adjusted in judged]
+    verdict = max(levels, key=WORSE.index, default=Level.NO_DATA)
     found = column.statistics
     return ColumnReport(
         name=column.name,
         part=column.part,
         kind=column.kind,
         role=rule.role,
-        verdict=max(levels, key=WORSE.index, default=Level.NO_DATA),
+        verdict=verdict,
         reference_n=found.reference_n,
         current_n=found.current_n,
         reference_null=found.reference.null,
         current_null=found.current.null,
         **_numbers(found),
-        adjusted_pvalue=next((adjusted for finding, adjusted in judged if finding.what == VALUES), None),
+        adjusted_pvalue=min(
+            (p for (_, p), level in zip(judged, levels, strict=True) if level is verdict), default=None
+        ),
         severity=max((one.severity for one, _ in judged if one.enough), default=None),
         unseen_levels=column.unseen,
         note=note_of(column.statistics, column.unseen, [one for one, _ in judged], levels),

@@ -52,7 +52,9 @@ def _described(column: ColumnReport, settings: DriftSettings) -> str:
     bands = {rule.name: rule.significant for rule in settings.features}
     band = bands.get(column.name) or settings.significant
     number = f"PSI {column.psi:.3g} against {band:g}" if column.psi is not None else column.verdict
-    return f"{column.name} ({number}{'; ' + column.note if column.note else ''})"
+    # The note has the PSI once more where that is what changed.
+    notes = [part for part in column.note.split("; ") if part and not part.startswith("psi ")]
+    return f"{column.name} ({'; '.join([number, *notes])})"
 
 
 def _sureness(judged: JudgedWindow, drifting: tuple[ColumnReport, ...], settings: DriftSettings) -> str:

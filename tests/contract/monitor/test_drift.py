@@ -112,6 +112,7 @@ def test_drift_that_lasts_is_one_incident_told_when_it_opens_gets_worse_and_clos
     told = mailbox.told[0]
     assert told.since.timestamp() == NOON + HOUR
     assert "age (PSI" in told.what
+    assert "; psi" not in told.what
     assert "3 windows in a row" in told.sure
     assert "kubectl mlmodel drift churn -n shop" in told.action
     signature = hmac.new(b"k3y", mailbox.taken[0].body, hashlib.sha256).hexdigest()

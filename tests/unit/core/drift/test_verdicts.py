@@ -274,6 +274,15 @@ def test_levels_have_no_ks_and_are_judged_by_psi() -> None:
     assert report.note.startswith("psi ")
 
 
+def test_a_drift_by_missing_values_is_as_sure_as_these_are() -> None:
+    values = np.where(np.arange(4000) % 2, _normal(4000, seed=2), np.nan)
+    report = _one(numeric(_normal(4000)), values)
+    assert report.verdict is Level.DRIFT
+    assert report.chi2_pvalue is not None
+    assert report.adjusted_pvalue is not None
+    assert report.adjusted_pvalue < 1e-100 < report.chi2_pvalue
+
+
 def test_more_columns_ask_for_more_evidence() -> None:
     column, values = numeric(_normal(4000)), _normal(2000, 0.25, seed=2)
     alone = _one(column, values)
