@@ -13,6 +13,9 @@ from typer.exceptions import TyperException
 
 from modelloop_cli.output import Output
 
+FAULT = 70
+"""Exit code: this program's own fault, which is not to be taken for a finding (1 is also drift, or labels refused)."""
+
 REFUSED = 1
 """Exit code: the command was understood, and cannot or should not be done; wrong use is typer's, 2."""
 
@@ -39,7 +42,9 @@ def report(error: Exception, output: Output) -> int:
         console.print(Text("error: ", style="bold red") + Text(message))
         if hint:
             console.print(Text("hint:  ", style="bold") + Text(hint))
-    return error.exit_code if isinstance(error, TyperException) else REFUSED
+    if isinstance(error, TyperException):
+        return error.exit_code
+    return REFUSED if _is_ours(error) or isinstance(error, (ImportError, OSError)) else FAULT
 
 
 def describe(error: Exception) -> tuple[str, str]:

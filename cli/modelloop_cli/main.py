@@ -34,7 +34,7 @@ class Program(TyperGroup):
 
 @contextmanager
 def _told_in(output: Output | None) -> Iterator[None]:
-    """End in `report` what is raised: wrong use is exit code 2, all else 1."""
+    """End in `report` what is raised: wrong use is exit code 2, a fault of our own 70, all else 1."""
     try:
         yield
     except (typer.Exit, typer.Abort):

@@ -35,6 +35,8 @@ def read_pairs(reference: Path, current: Path, schema: Path | None) -> Pairs:
         raise NotComparable(f"{str(reference)!r} has no rows; give a reference that has some")
     declared = _declared(schema)
     left_out = {} if schema else dict(_on_one_side(theirs, ours))
+    if not schema and "" in [*theirs.column_names, *ours.column_names]:
+        left_out["''"] = "a column without a name"
     columns = []
     for name in declared or _common(theirs, ours):
         sides = _column(theirs, reference, name), _column(ours, current, name)
@@ -78,8 +80,8 @@ def _common(theirs: Any, ours: Any) -> list[str]:
 
 
 def _names(table: Any) -> list[str]:
-    """Column names, but for the index that pandas writes along."""
-    return [name for name in dict.fromkeys(table.column_names) if not name.startswith(_INDEX)]
+    """Column names, but for the index that pandas writes along and what has no name."""
+    return [name for name in dict.fromkeys(table.column_names) if name and not name.startswith(_INDEX)]
 
 
 def _on_one_side(theirs: Any, ours: Any) -> Iterator[tuple[str, str]]:

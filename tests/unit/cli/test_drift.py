@@ -14,7 +14,9 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
+from modelloop_cli.errors import Refused, report
 from modelloop_cli.main import CLUSTER, LOCAL, build
+from modelloop_cli.output import Output
 
 KEYS = {
     "kind", "reference_n", "current_n", "reference_null", "current_null", "psi", "kl", "js_distance", "hellinger",
@@ -122,6 +124,12 @@ def test_what_cannot_be_compared_is_said(compare: Compare) -> None:
     assert "not compared: new, which only the current table has" in done.stderr
 
 
+def test_a_column_without_a_name_is_left_out_with_the_reason(compare: Compare) -> None:
+    table = pa.table({"x": np.arange(2000.0), "": np.arange(2000.0)})
+    done = compare(table, table, "--json")
+    assert (done.exit_code, "a column without a name" in done.output) == (0, True), done.output
+
+
 def _one(values: Any) -> pa.Table:
     return pa.table({"x": values})
 
@@ -196,3 +204,15 @@ def test_wrong_use_is_a_sentence_and_two(
     assert done.exit_code == 2, done.output
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(Refused("no"), 1, id="refused"),
+        pytest.param(FileNotFoundError("no"), 1, id="no file"),
+        pytest.param(KeyError("no"), 70, id="a fault of our own"),
+    ],
+)
+def test_a_fault_of_the_program_is_not_taken_for_a_finding(error: Exception, code: int) -> None:
+    assert report(error, Output.TEXT) == code
