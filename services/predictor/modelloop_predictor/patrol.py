@@ -74,8 +74,22 @@ class Patrol:
 def room_for(most: int) -> int:
     """How many connections there can be, `most` if the system lets: the process's bound of open files is raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = files_for(most, soft, hard)
+    if files != soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return most_within(files, most)
+
+
+def files_for(most: int, soft: int, hard: int) -> int:
+    """The soft bound of open files that so many connections need, or the nearest to it that `hard` allows."""
     wanted = most + _OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return most if soft == resource.RLIM_INFINITY else max(1, min(most, soft - _OTHER_FILES))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
+def most_within(files: int, most: int) -> int:
+    """How many of `most` connections so many open files leave room for; of few files half are left for others."""
+    if files == resource.RLIM_INFINITY:
+        return most
+    return min(most, max(files // 2, files - _OTHER_FILES))

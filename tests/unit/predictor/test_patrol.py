@@ -1,34 +1,41 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
 
 import pytest
 
-from modelloop_predictor.patrol import room_for
+from modelloop_predictor.patrol import files_for, most_within, room_for
+
+ENDLESS = resource.RLIM_INFINITY
 
 
-@pytest.fixture(autouse=True)
-def few_files() -> Iterator[int]:
-    """A soft bound of open files, which is put back."""
+@pytest.mark.parametrize(
+    ("soft", "hard", "files"),
+    [
+        pytest.param(1024, 4096, 1256, id="raised"),
+        pytest.param(1024, ENDLESS, 1256, id="raised, however high it may be"),
+        pytest.param(512, 1024, 1024, id="raised as far as it may be"),
+        pytest.param(1256, 4096, 1256, id="just enough"),
+        pytest.param(65536, 65536, 65536, id="more than enough"),
+        pytest.param(ENDLESS, ENDLESS, ENDLESS, id="no bound"),
+    ],
+)
+def test_open_files_are_bounded_by_what_the_connections_need(soft: int, hard: int, files: int) -> None:
+    assert files_for(1000, soft, hard) == files
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(1256, 1000), (1000, 744), (128, 64), (ENDLESS, 1000), (1 << 20, 1000)]
+)
+def test_other_files_keep_their_room(files: int, connections: int) -> None:
+    assert most_within(files, 1000) == connections
+
+
+def test_the_processs_own_bound_is_raised() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    few = 512
-    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
-    yield few
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_the_bound_of_open_files_is_raised_for_the_connections() -> None:
-    assert room_for(600) == 600
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 600 + 256
-
-
-def test_a_bound_that_is_high_enough_stays(few_files: int) -> None:
-    assert room_for(100) == 100
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == few_files
-
-
-def test_more_connections_than_the_system_has_files_for_are_not_tried() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert hard != resource.RLIM_INFINITY
-    assert room_for(hard) == hard - 256
+    resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+    try:
+        assert room_for(100) == 100
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 356
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
