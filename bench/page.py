@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.drift import levels
+from bench.drift import page as drift
 from bench.evidence import page as evidence
 from bench.gateway import page as gateway
 from bench.online import page as online
@@ -21,7 +22,12 @@ from bench.report import RESULTS
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, DRIFT_PAGE, EVIDENCE_PAGE = DOCS / "benchmarks.md", DOCS / "drift.md", DOCS / "rollout-evidence.md"
 Tables = Callable[[Mapping[str, Any]], str]
-SECTIONS: Mapping[str, Tables] = {"online": online.tables, "soak": soak.tables, "gateway": gateway.tables}
+SECTIONS: Mapping[str, Tables] = {
+    "online": online.tables,
+    "drift": drift.tables,
+    "soak": soak.tables,
+    "gateway": gateway.tables,
+}
 DRIFT_SECTIONS: Mapping[str, Tables] = {"drift-levels": levels.tables}
 EVIDENCE_SECTIONS: Mapping[str, Tables] = {"evidence": evidence.tables}
 PAGES = ((PAGE, SECTIONS), (DRIFT_PAGE, DRIFT_SECTIONS), (EVIDENCE_PAGE, EVIDENCE_SECTIONS))
