@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from modelloop_cli import captures, drift, erase, feedback, publish, serve, versions
-from modelloop_cli.cluster import commands, verbs, watching
+from modelloop_cli.cluster import commands, history, verbs, watching
 from modelloop_cli.cluster import drift as cluster_drift
 from modelloop_cli.errors import report
 from modelloop_cli.output import Output, asked_for
@@ -62,6 +62,7 @@ LOCAL: tuple[Command, ...] = (
 CLUSTER: tuple[Command, ...] = (
     verbs.status,
     watching.watch,
+    history.history,
     verbs.refresh,
     *commands.COMMANDS,
     verbs.doctor,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from modelloop_cli.cluster.watching import coloured, frame
 from modelloop_cli.main import CLUSTER, LOCAL, build
 from support.api_server import UNKNOWN_PATH, ApiServer, run_api_server, write_kubeconfig
 
@@ -399,8 +400,9 @@ def _assert_refused(refused: Result, error: str, hint: str) -> None:
     assert "unexpected" not in refused.stderr
 
 
-def test_status_says_how_far_a_rollout_is_and_what_it_waits_for(person: Person) -> None:
-    rollout = {
+def in_rollout(**rollout: Any) -> dict[str, Any]:
+    """1.1.0 holds 30 % beside 1.0.0, and two rollouts were before it."""
+    usual = {
         "strategy": "Canary",
         "startedAt": "2026-03-01T12:00:00Z",
         "stepIndex": 1,
@@ -409,15 +411,84 @@ def test_status_says_how_far_a_rollout_is_and_what_it_waits_for(person: Person) 
         "evidence": "not enough evidence yet about ErrorRate",
         "waitsFor": "HoldingStep",
         "until": "2026-03-01T13:00:00Z",
+        "steps": [
+            {"weight": 5, "since": "2026-03-01T12:01:00Z", "verdict": "Passed"},
+            {"weight": 30, "since": "2026-03-01T12:30:00Z", "verdict": "Inconclusive"},
+        ],
+        "asked": [{"verb": "pause", "by": "ann", "at": "2026-03-01T12:40:00Z"}],
     }
     found = model()
-    found["spec"] = {**found.get("spec", {}), "rollout": {"steps": [{"weight": 5}, {"weight": 30}]}}
-    found["status"] |= {"candidate": {"version": "1.1.0", "requestedWeight": 30}, "rollout": rollout}
-    person.server.answers[MODEL] = found
+    found["spec"] = {**found["spec"], "rollout": {"steps": [{"weight": 5}, {"weight": 30}]}}
+    found["status"] |= {
+        "stable": {"version": "1.0.0", "readyReplicas": 2, "requestedWeight": 70, "effectiveWeight": 70},
+        "candidate": {"version": "1.1.0", "readyReplicas": 1, "requestedWeight": 30, "effectiveWeight": 30},
+        "rollout": {**usual, **rollout},
+        "pastRollouts": [
+            past("1.0.0", "0.9.0", "Promoted", "RolloutPassed", "1.0.0 has held every step", 5, 100),
+            past("1.0.1", "1.0.0", "RolledBack", "Aborted", "1.0.1 was taken back", 5, by="bob"),
+        ],
+        "history": [{"version": "1.0.0", "from": "2026-02-01T12:00:00Z", "reason": "RolloutPassed"}],
+    }
+    return found
+
+
+def past(
+    version: str, against: str, outcome: str, reason: str, message: str, *weights: int, by: str = ""
+) -> dict[str, Any]:
+    begin, end = "2026-02-01T11:00:00Z", "2026-02-01T12:00:00Z"
+    steps = [{"weight": weight, "since": begin, "verdict": "Passed"} for weight in weights]
+    asked = [{"verb": "abort", "by": by, "at": end}] if by else []
+    return {
+        "version": version,
+        "against": against,
+        "outcome": outcome,
+        "reason": reason,
+        "message": message,
+        "strategy": "Canary",
+        "from": begin,
+        "until": end,
+        "steps": steps,
+        "asked": asked,
+    }
+
+
+def test_status_says_how_far_a_rollout_is_and_what_it_waits_for(person: Person) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=299)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    person.server.answers[MODEL] = in_rollout(until=soon)
     said = person("status", "churn").stdout
     assert "rollout: 1.1.0 at 30 %, holding step 2 of 3 (5 → 30 → 100)" in said
+    assert "shares so far: 5 % ✓ → 30 % …" in said
     assert "verdict: Inconclusive: not enough evidence yet about ErrorRate" in said
-    assert "waits for: HoldingStep, until 2026-03-01T13:00:00Z" in said
+    assert f"waits for: HoldingStep, until {soon[:10]} {soon[11:19]} UTC (in 4m)" in said
+    assert "asked: pause by ann" in said
+
+
+def test_history_says_how_rollouts_ended_why_and_who_asked(person: Person) -> None:
+    person.server.answers[MODEL] = in_rollout()
+    lines = person("history", "churn").stdout.splitlines()
+    heads = next(number for number, line in enumerate(lines) if line.startswith("VERSION"))
+    present, aborted, promoted = (" ".join(line.split()) for line in lines[heads + 1 : heads + 4])
+    began = "2026-03-01 12:00:00"
+    assert present == f"1.1.0 1.0.0 {began} - 5 % ✓ → 30 % … under way HoldingStep (pause by ann)"
+    times = "2026-02-01 11:00:00 2026-02-01 12:00:00"
+    assert aborted == f"1.0.1 1.0.0 {times} 5 % ✓ RolledBack Aborted: 1.0.1 was taken back (abort by bob)"
+    assert promoted.startswith(f"1.0.0 0.9.0 {times} 5 % ✓ → 100 % ✓ Promoted RolloutPassed: 1.0.0 has held")
+    assert "versions that were live, newest first:" in lines
+
+
+def test_history_is_a_document_too(person: Person) -> None:
+    person.server.answers[MODEL] = in_rollout()
+    told = json.loads(person("history", "churn", "-o", "json").stdout)
+    assert set(told) == {"name", "namespace", "rollout", "pastRollouts", "history"}
+    assert [(one["version"], one["outcome"]) for one in told["pastRollouts"]] == [
+        ("1.0.0", "Promoted"),
+        ("1.0.1", "RolledBack"),
+    ]
+    assert told["history"][0]["from"] == "2026-02-01T12:00:00Z"
+
+
+def test_history_of_an_mlmodel_without_one_says_so(person: Person) -> None:
+    assert "no version was rolled out beside another one yet" in person("history", "churn").stdout
 
 
 def test_watch_shows_shares_as_bars_and_each_change_once(person: Person) -> None:
@@ -425,14 +496,29 @@ def test_watch_shows_shares_as_bars_and_each_change_once(person: Person) -> None
 
     def answer(_method: str, _body: Any) -> dict[str, Any]:
         weight = next(weights, 50)
-        found = model()
-        shares = {"stable": ("1.0.0", 100 - weight), "candidate": ("1.1.0", weight)}
-        for role, (version, share) in shares.items():
-            found["status"][role] = {"version": version, "readyReplicas": 2, "effectiveWeight": share}
+        found = in_rollout(until="2126-03-01T13:00:00Z")
+        for role, share in (("stable", 100 - weight), ("candidate", weight)):
+            found["status"][role]["effectiveWeight"] = share
         return found
 
     person.server.answers[MODEL] = answer
     done = person("watch", "churn", "--for", "1", "--every", "0.2")
     assert done.exit_code == 0, done.output
-    bars = [line for line in done.stdout.splitlines() if "1.1.0" in line and "pods ready" in line]
-    assert [(line.count("█"), line.split("░")[-1].split()[0]) for line in bars] == [(2, "5"), (20, "50")]
+    bars = [line for line in done.stdout.splitlines() if line.startswith("candidate")]
+    assert [(line.count("█"), line.split("░")[-1].split()[0]) for line in bars] == [(2, "5"), (15, "50")]
+    assert max(len(line) for line in bars) < 80
+
+
+def test_watch_on_a_terminal_colours_what_words_say_too() -> None:
+    found = in_rollout(verdict="Failed", evidence="3.1 % of 400 requests failed")
+    found["status"]["conditions"] = [
+        {"type": "Stalled", "status": "True", "reason": "X", "message": "y", "lastTransitionTime": now(days=1)}
+    ]
+    lines = frame(found, datetime.now(UTC))
+    text = coloured(lines)
+    assert text.plain == "\n".join(lines)
+    styled = {text.plain[span.start : span.end].split("█")[0].strip(): str(span.style) for span in text.spans}
+    assert styled["verdict: Failed"] == "bold red"
+    assert styled["live       1.0.0"] == "green"
+    assert styled["candidate  1.1.0"] == "cyan"
+    assert styled["! Stalled: X: y"] == "red"

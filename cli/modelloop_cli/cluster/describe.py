@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelloop_core.api import MLModelStatus
-from modelloop_core.api.rollout import DEFAULT_STEPS
 from modelloop_core.api.status import DriftStatus, VersionStatus
 
 
@@ -62,30 +61,6 @@ def drift_line(block: DriftStatus, now: datetime) -> str:
     """The level of drift, since when, and what had moved."""
     moved = f": {', '.join(block.features)}" if block.features else ""
     return f"{block.level} for {age(block.since, now)}{moved}"
-
-
-def rollout_lines(model: dict[str, Any], status: MLModelStatus) -> list[str]:
-    """Where the rollout stands: step, verdict, what it waits for and until when; nothing without one."""
-    rollout, candidate = status.rollout, status.candidate
-    if rollout is None or candidate is None:
-        return []
-    return [
-        "",
-        f"rollout: {candidate.version} at {candidate.requestedWeight} %, {_step(model, status)}",
-        f"verdict: {rollout.verdict or 'none yet'}{f': {rollout.evidence}' if rollout.evidence else ''}",
-        f"waits for: {rollout.waitsFor or 'its pods'}{f', until {rollout.until}' if rollout.until else ''}",
-    ]
-
-
-def _step(model: dict[str, Any], status: MLModelStatus) -> str:
-    rollout = status.rollout
-    if rollout is None or rollout.strategy == "BlueGreen":
-        return "all traffic moves at once"
-    weights = [step["weight"] for step in ((model.get("spec") or {}).get("rollout") or {}).get("steps") or ()]
-    weights = [*(weights or [step.weight for step in DEFAULT_STEPS]), 100]
-    here = min(rollout.stepIndex, len(weights) - 1)
-    doing = "making pods ready for" if rollout.advancing else "holding"
-    return f"{doing} step {here + 1} of {len(weights)} ({' → '.join(map(str, weights))})"
 
 
 def age(since: str | None, now: datetime) -> str:

@@ -13,11 +13,11 @@ from modelloop_cli.cluster.describe import (
     drift_line,
     headline,
     problems,
-    rollout_lines,
     rows,
     status_of,
     utc_now,
 )
+from modelloop_cli.cluster.rollout import rollout_lines
 from modelloop_cli.options import OutputOption
 from modelloop_cli.output import Output, print_json, print_lines, print_table
 
@@ -119,7 +119,7 @@ def _print_status(model: dict[str, Any]) -> None:
     table = [(row.role, row.version, str(row.ready), row.weight, row.since) for row in rows(found, now)]
     if table:
         print_table(("ROLE", "VERSION", "READY PODS", "TRAFFIC", "SINCE"), table)
-    print_lines(*rollout_lines(model, found))
+    print_lines(*rollout_lines(model, found, now))
     for problem in problems(found):
         if problem.partition(": ")[2].partition(": ")[2] not in said and "VersionFailed" not in problem:
             print_lines(f"! {problem}")

@@ -6,18 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from modelloop_core.api.fields import APIObject, keyed_by
+from modelloop_core.api.fields import keyed_by
+from modelloop_core.api.past_rollouts import PAST_ROLLOUTS_LENGTH, AskedFor, PastRollout, StepsTaken
+from modelloop_core.api.status_object import StatusObject as _StatusObject
 from modelloop_core.versions import Version
 
 KnownVersion = Annotated[str, AfterValidator(lambda text: str(Version.parse(text)))]
 HISTORY_LENGTH = 10
 FAILED_VERSIONS_LENGTH = 20
 DRIFTED_FEATURES_LENGTH = 5
-
-
-class _StatusObject(APIObject):
-    # Status is read back from a newer or older operator too: what is unknown is dropped, never fatal.
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class VersionStatus(_StatusObject):
@@ -103,6 +100,8 @@ class RolloutStatus(_StatusObject):
         "change when the rollout is over.",
         json_schema_extra={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     )
+    steps: StepsTaken
+    asked: AskedFor
     waitsFor: str = Field(default="", description="One word: what it waits for.")
     until: str | None = Field(default=None, description="When that ends at the latest, if a time ends it (RFC 3339).")
 
@@ -156,6 +155,11 @@ class MLModelStatus(_StatusObject):
         default=[], description="Versions that were tried and refused.", json_schema_extra=_VERSION_LIST
     )
     rollout: RolloutStatus | None = Field(default=None, description="How far the candidate is; absent without one.")
+    pastRollouts: Annotated[list[PastRollout], Field(max_length=PAST_ROLLOUTS_LENGTH)] = Field(
+        default=[],
+        description="The last rollouts that are over, newest last.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
     drift: DriftStatus | None = Field(default=None, description="Whether what comes in still looks as in training.")
     handledRequest: HandledRequest | None = Field(default=None, description="The last command that was answered.")
     conditions: list[Condition] = Field(

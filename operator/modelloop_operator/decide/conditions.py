@@ -134,12 +134,22 @@ def _rollout_progressing(status: MLModelStatus, decision: Decision) -> Verdict |
         return before if beside else ("True", decision.reason, decision.message)
     if before is not None and (before[0] == "True" or isinstance(decision, RollBack | Condemn)):
         return "False", decision.reason, decision.message
-    return before
+    return before or _last_rollout(status)
+
+
+def _last_rollout(status: MLModelStatus) -> Verdict | None:
+    """What is said of the last rollout where conditions were lost, or none has been yet."""
+    if status.stable is None:
+        return None
+    if status.pastRollouts:
+        last = status.pastRollouts[-1]
+        return "False", last.reason, last.message
+    return "False", "NoRollout", f"no version is tried beside {status.stable.version}"
 
 
 def _rollout_judged(status: MLModelStatus, seen: Observation) -> Verdict | None:
-    """Whether the version that comes, or came last, is judged by its traffic; absent where only one ever came."""
-    if status.stable is None or (seen.model.spec.rollout is None and status.rollout is None):
+    """Whether a version that comes is judged by its traffic."""
+    if status.stable is None:
         return as_before(status.condition("RolloutJudged"))
     lacking = unjudged(seen)
     if lacking is not None:

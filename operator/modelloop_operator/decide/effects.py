@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from modelloop_core.api import MLModelStatus
+from modelloop_core.api.past_rollouts import StepTaken
 from modelloop_core.api.status import (
     FAILED_VERSIONS_LENGTH,
     HISTORY_LENGTH,
@@ -40,6 +42,7 @@ from modelloop_operator.decide.decisions import (
 from modelloop_operator.decide.failures import NOT_THE_PODS_FAULT, pods_digest
 from modelloop_operator.decide.holding import serving_of
 from modelloop_operator.decide.observation import Observation
+from modelloop_operator.decide.past import with_asked, with_end, with_share
 from modelloop_operator.decide.plan import BLUE_GREEN, CANARY
 
 
@@ -56,9 +59,9 @@ def remembered(seen: Observation, decision: Decision, now: datetime) -> MLModelS
         case Advance() | Shift():
             return _moved(seen, decision, now)
         case Promote(version) | RollBack(version):
-            return _live(seen, version, decision.reason, now)
+            return with_end(status, _live(seen, version, decision.reason, now), decision, stamp(now))
         case Abandon():
-            return _without_candidate(seen, now)
+            return with_end(status, _without_candidate(seen, now), decision, stamp(now))
         case Drain(version, after):
             return status.model_copy(update={"warm": [_drained(block, version, now + after) for block in status.warm]})
         case Retire(version):
@@ -75,9 +78,10 @@ def _changed(seen: Observation, effect: Effect, now: datetime) -> MLModelStatus:
     status = seen.model.status
     match effect:
         case Refuse():
-            return _held_against(_without_candidate(seen, now), seen, effect, now)
+            over = with_end(status, _without_candidate(seen, now), effect, stamp(now))
+            return _held_against(over, seen, effect, now)
         case Condemn():
-            return _held_against(status, seen, effect, now)
+            return _held_against(with_end(status, status, effect, stamp(now)), seen, effect, now)
         case Forget(versions):
             return _forget(status, versions)
         case Force():
@@ -124,11 +128,19 @@ def _moved(seen: Observation, decision: Advance | Shift, now: datetime) -> MLMod
         inconclusiveSince=None,
         verdict=None,
         evidence="",
+        steps=_shares(status, decision.weight, now),
         failedChecks=losses,
         promoted=False,
         serving=held if decision.weight else None,
     )
     return _weighted(moved, decision.weight)
+
+
+def _shares(status: MLModelStatus, weight: int, now: datetime) -> list[StepTaken]:
+    """The shares it had: a new one counts once the gateway confirmed it, the loss of all at once."""
+    if status.rollout is None:
+        return []
+    return with_share(status.rollout, 0, stamp(now)) if weight == 0 else status.rollout.steps
 
 
 def _weighted(status: MLModelStatus, weight: int) -> MLModelStatus:
@@ -199,7 +211,12 @@ def _forget(status: MLModelStatus, versions: tuple[Version, ...]) -> MLModelStat
 
 
 def _answered(seen: Observation, decision: Answer, now: datetime) -> MLModelStatus:
-    status = _changed(seen, decision.effect, now) if decision.effect is not None else seen.model.status
+    status = seen.model.status
+    if decision.effect is not None:
+        by = seen.request.by if seen.request is not None else ""
+        noted = with_asked(status, decision.verb, by, stamp(now))
+        asked = replace(seen, model=seen.model.model_copy(update={"status": noted}))
+        status = _changed(asked, decision.effect, now)
     handled = HandledRequest(
         id=decision.request_id,
         verb=decision.verb,

@@ -8,10 +8,11 @@ from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import RolloutStatus, VersionStatus
 from modelloop_core.versions import Version
 from modelloop_operator.decide.conditions import conditions, phase
-from modelloop_operator.decide.decisions import Decision, Wait
+from modelloop_operator.decide.decisions import Advance, Decision, Wait
 from modelloop_operator.decide.effects import remembered, stamp
 from modelloop_operator.decide.holding import waits
 from modelloop_operator.decide.observation import UNJUDGED, Observation
+from modelloop_operator.decide.past import with_share, with_verdict
 from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.watching import drift_status
 
@@ -82,8 +83,10 @@ def _progress(after: MLModelStatus, seen: Observation, decision: Decision, now: 
     if isinstance(decision, Wait):
         update |= _waiting(rollout, decision, now)
         if weight and rollout.stepStartedAt is None and not rollout.advancing and decision.reason == "StepBegins":
+            rollout = rollout.model_copy(update={"steps": with_share(rollout, weight, stamp(now))})
             update |= {"stepStartedAt": stamp(now), "judgedSince": rollout.judgedSince or stamp(now)}
-        update |= _judged(rollout, seen) if weight else {}
+    if weight and isinstance(decision, Wait | Advance):
+        update |= _judged(rollout, seen)
     return rollout.model_copy(update=update)
 
 
@@ -92,7 +95,8 @@ def _judged(rollout: RolloutStatus, seen: Observation) -> dict[str, object]:
     # A new leader has asked nobody yet, which is no news about the version.
     if judgement is None or judgement == UNJUDGED or judgement.verdict == rollout.verdict:
         return {}
-    return {"verdict": judgement.verdict.value, "evidence": judgement.message[:1024]}
+    verdict = judgement.verdict.value
+    return {"verdict": verdict, "evidence": judgement.message[:1024], "steps": with_verdict(rollout, verdict)}
 
 
 def _waiting(rollout: RolloutStatus, decision: Wait, now: datetime) -> dict[str, object]:

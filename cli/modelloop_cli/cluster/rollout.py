@@ -1,0 +1,91 @@
+"""A rollout in words: the present one as it stands, and those that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from modelloop_cli.cluster.describe import age
+from modelloop_core.api import MLModelStatus
+from modelloop_core.api.past_rollouts import Asked, PastRollout, StepTaken
+from modelloop_core.api.rollout import DEFAULT_STEPS
+from modelloop_core.api.status import RolloutStatus
+
+VERDICT_SIGNS = {"Passed": "✓", "Failed": "✗", "Inconclusive": "…", "Error": "?"}
+HEADINGS = ("VERSION", "AGAINST", "FROM", "UNTIL", "SHARES", "OUTCOME", "WHY")
+
+
+def rollout_lines(model: dict[str, Any], status: MLModelStatus, now: datetime) -> list[str]:
+    """Where the rollout stands: step, verdict, what it waits for and until when; nothing without one."""
+    rollout, candidate = status.rollout, status.candidate
+    if rollout is None or candidate is None:
+        return []
+    return [
+        "",
+        f"rollout: {candidate.version} at {candidate.requestedWeight} %, {_step(model, rollout)}",
+        *([f"shares so far: {shares(rollout.steps)}"] if rollout.steps else []),
+        f"verdict: {rollout.verdict or 'none yet'}{f': {rollout.evidence}' if rollout.evidence else ''}",
+        f"waits for: {rollout.waitsFor or 'its pods'}{_until(rollout.until, now)}",
+        *(f"asked: {said(one)}, {age(one.at, now)} ago" for one in rollout.asked[-1:]),
+    ]
+
+
+def past_rows(status: MLModelStatus) -> list[tuple[str, ...]]:
+    """The rollout that is under way and those that are over, newest first, as rows under HEADINGS."""
+    return [*_present_row(status), *(_row(one) for one in reversed(status.pastRollouts))]
+
+
+def shares(steps: Sequence[StepTaken]) -> str:
+    """The shares that a version had, each with the sign of its verdict."""
+    signs = (VERDICT_SIGNS.get(step.verdict or "", "") for step in steps)
+    return " → ".join(f"{step.weight} %{sign and f' {sign}'}" for step, sign in zip(steps, signs, strict=True))
+
+
+def clock(at: str | None) -> str:
+    """A moment in UTC, to the second."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at else "-"
+
+
+def said(asked: Asked) -> str:
+    """What a person asked."""
+    return f"{asked.verb} by {asked.by or 'somebody'}"
+
+
+def _present_row(status: MLModelStatus) -> list[tuple[str, ...]]:
+    rollout, candidate, stable = status.rollout, status.candidate, status.stable
+    if rollout is None or candidate is None or stable is None:
+        return []
+    why = f"{rollout.waitsFor or 'its pods'}{_by(rollout.asked)}"
+    began = clock(rollout.startedAt)
+    return [(candidate.version, stable.version, began, "-", shares(rollout.steps) or "0 %", "under way", why)]
+
+
+def _row(one: PastRollout) -> tuple[str, ...]:
+    why = f"{one.reason}: {one.message}{_by(one.asked)}"
+    taken = shares(one.steps) or "0 %"
+    return (one.version, one.against, clock(one.from_), clock(one.until), taken, str(one.outcome), why)
+
+
+def _by(asked: Sequence[Asked]) -> str:
+    return f" ({'; '.join(said(one) for one in asked)})" if asked else ""
+
+
+def _until(until: str | None, now: datetime) -> str:
+    if until is None:
+        return ""
+    return f", until {clock(until)} UTC ({_ahead(datetime.fromisoformat(until), now)})"
+
+
+def _ahead(at: datetime, now: datetime) -> str:
+    return f"in {age(now.isoformat(), at)}" if at > now else "now"
+
+
+def _step(model: dict[str, Any], rollout: RolloutStatus) -> str:
+    if rollout.strategy == "BlueGreen":
+        return "all traffic moves at once"
+    weights = [step["weight"] for step in ((model.get("spec") or {}).get("rollout") or {}).get("steps") or ()]
+    weights = [*(weights or [step.weight for step in DEFAULT_STEPS]), 100]
+    here = min(rollout.stepIndex, len(weights) - 1)
+    doing = "making pods ready for" if rollout.advancing else "holding"
+    return f"{doing} step {here + 1} of {len(weights)} ({' → '.join(map(str, weights))})"
