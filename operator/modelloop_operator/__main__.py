@@ -40,6 +40,7 @@ from modelloop_operator.cluster.port import Cluster, ClusterError
 from modelloop_operator.cluster.predictor_token import PredictorToken
 from modelloop_operator.cluster.registries import open_registry
 from modelloop_operator.cluster.reports import Reports
+from modelloop_operator.cluster.tales import Tales
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
 from modelloop_operator.lifetime import leaves, until
@@ -99,6 +100,7 @@ class Operator:
             clock=time.monotonic,
             poll_seconds=settings.monitor_poll_seconds,
         )
+        self.tales = Tales(monitor, time.monotonic)
         self.judgements = Judgements(
             monitor, on_change=self.queue.add, on_read=self.metrics.asked, clock=time.monotonic
         )
@@ -124,7 +126,7 @@ class Operator:
             ),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
-            chronicle=Chronicle(self.cluster, self.catalogs, now=_now),
+            chronicle=Chronicle(self.cluster, self.catalogs, self.tales, now=_now),
             installation=_installation(settings),
             policy=Policy(drain=timedelta(seconds=settings.drain_seconds)),
             metrics=self.metrics,

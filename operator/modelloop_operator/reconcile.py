@@ -79,7 +79,7 @@ class Reconciler:
         decision = decide(seen, self.now(), self.policy)
         model = await self._commit(seen, decision)
         seconds = await self._act(key, seen, model, decision)
-        self.chronicle.write(model, self.observer.identity(model))
+        self.chronicle.write(replace(seen, model=model), self.observer.identity(model))
         return seconds
 
     async def _commit(self, seen: Observation, decision: Decision) -> MLModel:
@@ -153,7 +153,7 @@ class Reconciler:
         self.metrics.forget(key)
         self._refusals.pop(key, None)
         self._faulted.pop(key, None)
-        self.chronicle.forget(self._uids.pop(key, ""))
+        self.chronicle.forget(key, self._uids.pop(key, ""))
 
 
 def _request(error: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from fakes.seen import NOW
 from modelloop_core.wire.evidence import Check, CheckName, EvidenceQuery, RolloutEvidence, Verdict, VersionTraffic
 from modelloop_core.wire.reports import DriftReport, Level
+from modelloop_core.wire.rollouts import ModelRollouts
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_operator.cluster.monitor import MonitorError
 
@@ -44,6 +45,7 @@ class FakeMonitor:
 
     def __init__(self) -> None:
         self.settings: dict[tuple[str, str], ModelSettings] = {}
+        self.rollouts: dict[tuple[str, str], ModelRollouts] = {}
         self.reports: dict[tuple[str, str], DriftReport] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.queries: list[EvidenceQuery] = []
@@ -57,6 +59,11 @@ class FakeMonitor:
         self._asked("put", name)
         self.put.append(name)
         self.settings[namespace, name] = settings
+
+    async def put_rollouts(self, namespace: str, name: str, rollouts: ModelRollouts) -> None:
+        """See the port."""
+        self._asked("rollouts", name)
+        self.rollouts[namespace, name] = rollouts
 
     async def drift(self, namespace: str, name: str) -> DriftReport | None:
         """See the port."""

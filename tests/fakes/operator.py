@@ -37,6 +37,7 @@ from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
 from modelloop_operator.cluster.reports import Reports
+from modelloop_operator.cluster.tales import Tales
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
 from modelloop_operator.handlers import absorb
@@ -96,6 +97,7 @@ class Life:
             clock=self.clock,
             poll_seconds=POLL_SECONDS,
         )
+        self.tales = Tales(self.monitor, self.clock)
         self.judgements = Judgements(
             self.monitor, on_change=self.queue.add, on_read=self.metrics.asked, clock=self.clock
         )
@@ -150,7 +152,7 @@ class Life:
             ),
             committer=Committer(self.cluster, self.cache, self.metrics.wrote),
             applier=Applier(self.cluster, self.cache, self.metrics.wrote),
-            chronicle=Chronicle(self.cluster, self.catalogs, now=self._now),
+            chronicle=Chronicle(self.cluster, self.catalogs, self.tales, now=self._now),
             installation=INSTALLATION,
             policy=self.policy,
             metrics=self.metrics,

@@ -80,10 +80,11 @@ class Told:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Where a dashboard is, and what its monitor was told."""
+    """Where a dashboard is, what its monitor was told, and when the rollout of it began that failed."""
 
     url: str
     told: Told
+    failed_rollout: int
 
 
 def tell(url: str, now: float, hours: int = HOURS, headers: dict[str, str] | None = None) -> Told:

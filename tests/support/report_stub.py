@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl, urlsplit
 from fakes.monitor import an_evidence
 from modelloop_core.wire.evidence import EvidenceQuery, Verdict
 from modelloop_core.wire.reports import DriftReport
+from modelloop_core.wire.rollouts import ModelRollouts
 from modelloop_core.wire.settings import ModelSettings
 
 
 @dataclass
 class ReportStub:
-    """What it holds: settings by path, reports by path, and how it misbehaves; `hang` is released at the end.
+    """What it holds: settings, rollouts and reports by path, and how it misbehaves; `hang` is released at the end.
 
     Of a version in a rollout it says what `verdicts` has for it, else that the evidence is not enough.
     """
@@ -25,6 +26,7 @@ class ReportStub:
     port: int = 0
     token: str = ""
     settings: dict[str, ModelSettings] = field(default_factory=dict)
+    rollouts: dict[str, ModelRollouts] = field(default_factory=dict)
     reports: dict[str, bytes] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     queries: list[EvidenceQuery] = field(default_factory=list)
@@ -49,7 +51,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self._behaves():
-            self.stub.settings[self.path] = ModelSettings.model_validate_json(body)
+            if self.path.endswith("/rollouts"):
+                self.stub.rollouts[self.path] = ModelRollouts.model_validate_json(body)
+            else:
+                self.stub.settings[self.path] = ModelSettings.model_validate_json(body)
             self._answer(204)
 
     def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""What happened, for people and for recovery: Kubernetes Events, log lines, and the registry's history."""
+"""What happened, for people and for recovery: Events, log lines, the registry's history, the monitor's pages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from datetime import datetime
 
 from modelloop_core.api import GROUP, KIND, VERSION, MLModel
 from modelloop_core.history import Identity
+from modelloop_operator.cluster.cache import Key
 from modelloop_operator.cluster.catalogs import Catalogs
 from modelloop_operator.cluster.history import HistoryWriter
 from modelloop_operator.cluster.kinds import EVENT
 from modelloop_operator.cluster.port import Cluster, ClusterError
+from modelloop_operator.cluster.tales import Tales
 from modelloop_operator.decide.decisions import Condemn, Decision, Refuse, RollBack, Wait
+from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.watching import News
 
 log = logging.getLogger(__name__)
@@ -22,9 +25,10 @@ log = logging.getLogger(__name__)
 class Chronicle:
     """Tells decisions; losing a tale never stops the loop."""
 
-    def __init__(self, cluster: Cluster, catalogs: Catalogs, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: Cluster, catalogs: Catalogs, tales: Tales, *, now: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._history = HistoryWriter(catalogs)
+        self._tales = tales
         self._now = now
 
     async def tell(self, model: MLModel, decision: Decision) -> None:
@@ -46,17 +50,21 @@ class Chronicle:
         except ClusterError as error:
             log.warning("event not written", extra={**fields, "error": str(error)})
 
-    def write(self, model: MLModel, identity: Identity) -> None:
-        """See to it that the registry's history comes to say what status says; a stalled store is not waited for."""
+    def write(self, seen: Observation, identity: Identity) -> None:
+        """See to it that the registry's history and the monitor come to say what status says; neither is waited for."""
+        model = seen.model
         self._history.write((model.metadata.namespace, model.spec.registry), model.status, identity)
+        self._tales.tell((model.metadata.namespace, model.metadata.name), seen)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, key: Key, uid: str) -> None:
         """Drop what is remembered of an MLModel that is gone."""
         self._history.forget(uid)
+        self._tales.forget(key)
 
     def stop(self) -> None:
         """Write nothing more."""
         self._history.stop()
+        self._tales.stop()
 
     def _event(self, model: MLModel, action: str, found: News) -> dict[str, object]:
         meta, moment = model.metadata, self._now()

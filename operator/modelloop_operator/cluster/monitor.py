@@ -1,4 +1,4 @@
-"""The monitor as the operator sees it: a port of three verbs, and its adapter by HTTP."""
+"""The monitor as the operator sees it: a port of four verbs, and its adapter by HTTP."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from modelloop_core.wire.evidence import EvidenceQuery, RolloutEvidence, evidence_path
 from modelloop_core.wire.reports import MODELS_PATH, DriftReport
+from modelloop_core.wire.rollouts import ModelRollouts, rollouts_path
 from modelloop_core.wire.settings import ModelSettings, settings_path
 from modelloop_operator.decide.observation import AWAY, REFUSED
 
@@ -44,6 +45,10 @@ class Monitor(Protocol):
         """Have it watch a model with these settings."""
         ...
 
+    async def put_rollouts(self, namespace: str, name: str, rollouts: ModelRollouts) -> None:
+        """Tell it of a model's rollouts."""
+        ...
+
     async def drift(self, namespace: str, name: str) -> DriftReport | None:
         """Its last report about a model, or None when it has none yet."""
         ...
@@ -67,6 +72,10 @@ class HttpMonitor:
     async def put_settings(self, namespace: str, name: str, settings: ModelSettings) -> None:
         """See Monitor."""
         await self._answer("PUT", settings_path(namespace, name), settings.model_dump_json().encode())
+
+    async def put_rollouts(self, namespace: str, name: str, rollouts: ModelRollouts) -> None:
+        """See Monitor."""
+        await self._answer("PUT", rollouts_path(namespace, name), rollouts.model_dump_json().encode())
 
     async def drift(self, namespace: str, name: str) -> DriftReport | None:
         """See Monitor."""

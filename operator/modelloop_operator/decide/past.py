@@ -20,6 +20,7 @@ End = Promote | RollBack | Abandon | Refuse | Condemn
 """Decisions that end a rollout, or change how one ended."""
 
 _LONGEST_MESSAGE = 400
+_LONGEST_NAME = 100
 _ABOUT_A_ROLLOUT = frozenset({"promote", "approve", "pause", "resume", "abort", "rollback"})
 _EVIDENCE = "EvidenceFailed"
 _WAY_BACK = "RolledBack"
@@ -42,7 +43,7 @@ def with_asked(status: MLModelStatus, verb: str, by: str, at: str) -> MLModelSta
     """A person's word, noted at the rollout that it is about: the present one, else that of the live version."""
     if verb not in _ABOUT_A_ROLLOUT:
         return status
-    asked = Asked(verb=verb, by=by, at=at)
+    asked = Asked(verb=verb, by=by[:_LONGEST_NAME], at=at)
     if status.rollout is not None:
         noted = [*status.rollout.asked, asked][-ASKED_LENGTH:]
         return status.model_copy(update={"rollout": status.rollout.model_copy(update={"asked": noted})})

@@ -10,6 +10,7 @@ from modelloop_monitor.settings import DAY, MonitorSettings
 from modelloop_monitor.store import models, references
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.outcome_schema import EVENTS, FEEDBACK, QUALITY, QUALITY_VERSIONS
+from modelloop_monitor.store.rollout_schema import ROLLOUT_EVIDENCE, ROLLOUT_STATES, ROLLOUTS
 from modelloop_monitor.store.schema import (
     CARDS,
     INCIDENTS,
@@ -63,11 +64,14 @@ class Pruner:
         yield TRAFFIC, TRAFFIC.c.minute < now - settings.traffic_days * DAY
         yield WINDOWS, WINDOWS.c.since < now - settings.window_days * DAY
         yield CARDS, CARDS.c.told < now - settings.window_days * DAY
+        yield ROLLOUT_EVIDENCE, ROLLOUT_EVIDENCE.c.at < now - settings.window_days * DAY
         yield SOURCES, SOURCES.c.last_seen < now - settings.source_days * DAY
         yield REPORTS, REPORTS.c.until < told
         yield INCIDENTS, and_(INCIDENTS.c.closed.is_not(None), INCIDENTS.c.closed < told)
         yield OUTBOX, and_(OUTBOX.c.ended.is_not(None), OUTBOX.c.ended < told)
         yield SILENCES, SILENCES.c.until < told
+        yield ROLLOUTS, ROLLOUTS.c.told < told
+        yield ROLLOUT_STATES, ROLLOUT_STATES.c.told < told
         # None is never: a model that was only set up, or only posted.
         heard = (func.coalesce(at, 0) for at in (MODELS.c.last_post, MODELS.c.settings_at))
         yield MODELS, and_(*(at < told for at in heard))

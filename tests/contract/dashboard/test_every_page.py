@@ -22,6 +22,10 @@ PAGES = {
     f"{EMPLOYMENT}?period=24h": "DeadlineExceeded",
     f"{EMPLOYMENT}?period=7d": "Versions",
     f"{BASKET}?period=1h": "No traffic in the last hour",
+    f"{EMPLOYMENT}/rollouts": "25 % of the traffic",
+    f"{EMPLOYMENT}/rollouts/1.3.0/FAILED": "taken back: EvidenceFailed",
+    f"{CHURN}/rollouts": "No version was rolled out beside another one yet",
+    f"{BASKET}/rollouts": "No operator has told of this model",
     f"{EMPLOYMENT}/drift": "2 of 12 columns drifted: AGEP, MAR",
     f"{EMPLOYMENT}/drift?windows=12": "AGEP",
     f"{EMPLOYMENT}/drift/LAST/feature/AGEP": "this window",
@@ -41,6 +45,8 @@ PAGES = {
 MISSING = {
     "/models/shop/nothing": "neither posted nor was set up",
     "/models/shop": "there is no '/models/shop'",
+    f"{EMPLOYMENT}/rollouts/9.9.9/1": "no rollout of '9.9.9' that began at '1' is kept",
+    f"{EMPLOYMENT}/rollouts/1.3.0/soon": "that began at 'soon'",
     f"{EMPLOYMENT}/drift/0/abc/feature/AGEP": "no window that was judged begins at 0",
     f"{EMPLOYMENT}/drift/soon/abc/feature/AGEP": "no window's beginning",
 }
@@ -55,7 +61,7 @@ SIGHTS = {
 def test_every_page_is_whole(dashboard: Dashboard, opened: Opened, sight: str) -> None:
     watched = opened(dashboard.url, **SIGHTS[sight])
     for path, words in PAGES.items():
-        page = watched.open(path.replace("LAST", _last_window(dashboard)))
+        page = watched.open(_placed(path, dashboard))
         assert words in page.inner_text("main"), path
         assert (path, watched.accessibility(), watched.overflow()) == (path, [], 0)
     assert watched.complaints == []
@@ -174,6 +180,36 @@ def test_without_scripts_all_of_it_can_be_read(dashboard: Dashboard, opened: Ope
     page.click("text=people/employment")
     page.click("summary >> nth=0")
     assert page.locator("figure.chart tbody tr >> nth=0").is_visible()
+
+
+def test_a_rollout_is_told_step_by_step_with_its_evidence(dashboard: Dashboard, opened: Opened) -> None:
+    watched = opened(dashboard.url)
+    page = watched.open(f"{EMPLOYMENT}/rollouts")
+    heads = [" ".join(head.split()) for head in page.locator("ol.timeline h3").all_inner_texts()]
+    assert heads == [
+        "1.5.0 was tried beside 1.4.0: its pods were asked for",
+        "5 % of the traffic ✓ passed",
+        "ann asked: pause",
+        "bob <bob@example.org> asked: resume",
+        "25 % of the traffic … not decided",
+        "50 % to come",
+        "100 %: it goes live to come",
+    ]
+    step = page.locator("ol.timeline li.step").last
+    step.locator("summary").click()
+    assert "up to 1.6 times cannot be excluded yet" in step.inner_text()
+    assert watched.accessibility() == []
+    charts = page.locator("figure.chart")
+    assert charts.count() == 3
+    assert all(chart.locator("canvas").evaluate(_INK) > 500 for chart in charts.all())
+    page.click("text=1.3.0")
+    page.wait_for_url(f"**/rollouts/1.3.0/{dashboard.failed_rollout}")
+    assert "✗ failed" in page.inner_text("ol.timeline")
+    assert watched.complaints == []
+
+
+def _placed(path: str, dashboard: Dashboard) -> str:
+    return path.replace("LAST", _last_window(dashboard)).replace("FAILED", str(dashboard.failed_rollout))
 
 
 def _last_window(dashboard: Dashboard) -> str:

@@ -12,6 +12,7 @@ from modelloop_monitor.dashboard.handlers.drift import DriftPages
 from modelloop_monitor.dashboard.handlers.incidents import IncidentPages
 from modelloop_monitor.dashboard.handlers.models import ModelPages
 from modelloop_monitor.dashboard.handlers.quality import QualityPages
+from modelloop_monitor.dashboard.handlers.rollouts import RolloutPages
 from modelloop_monitor.dashboard.handlers.signing import add_signing
 from modelloop_monitor.dashboard.rendering import STATIC
 from modelloop_monitor.dashboard.signing import Gate
@@ -31,6 +32,9 @@ def add_dashboard(app: FastAPI, monitor: Monitor) -> None:
     models = ModelPages(monitor.store, monitor.references)
     pages.get("/", models.models)
     pages.get(_MODEL, models.model)
+    rollouts = RolloutPages(monitor.store)
+    pages.get(f"{_MODEL}/rollouts", rollouts.rollouts)
+    pages.get(f"{_MODEL}/rollouts/{{version}}/{{started}}", rollouts.rollout)
     drift = DriftPages(monitor.store, monitor.references)
     pages.get(f"{_MODEL}/drift", drift.drift)
     pages.get(f"{_MODEL}/drift/{{since}}/{{reference}}/{{part}}/{{column:path}}", drift.column)

@@ -10,6 +10,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modelloop_monitor.dashboard import wording
+from modelloop_monitor.dashboard.views.evidence import shown_name
+from modelloop_monitor.dashboard.views.rollouts import rollout_path
 from modelloop_monitor.dashboard.visit import Visit
 
 _PACKAGE = "modelloop_monitor.dashboard"
@@ -32,7 +34,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(wording.FILTERS)
+    made.filters.update(wording.FILTERS, rollout_path=rollout_path, check_name=shown_name)
     made.globals.update(asset=asset, LEVELS=wording.LEVELS)
     return made
 

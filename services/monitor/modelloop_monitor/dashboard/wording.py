@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from modelloop_core.wire.evidence import Verdict
 from modelloop_core.wire.profiles import LATENCY_BOUNDS
 from modelloop_core.wire.reports import Interval, Level
 
@@ -34,9 +35,40 @@ LEVELS: Mapping[str, Look] = {
 }
 
 
+VERDICTS: Mapping[str, Look] = {
+    Verdict.PASSED: Look("passed", "✓", "within all limits"),
+    Verdict.FAILED: Look("failed", "✗", "shown to be beyond a limit"),
+    Verdict.INCONCLUSIVE: Look("not decided", "…", "too little to say anything yet"),
+    Verdict.ERROR: Look("no evidence", "?", "what would be judged is missing"),
+}
+
+OUTCOMES: Mapping[str, Look] = {
+    "Promoted": Look("went live", "✓", "all traffic went to it"),
+    "RolledBack": Look("taken back", "↩", "it had traffic and lost it"),
+    "Refused": Look("refused", "✗", "it never had traffic"),
+    "Abandoned": Look("given up", "–", "another version was wanted"),
+}
+
+# In the colours of levels, which are told apart without seeing colours too.
+_TONES: Mapping[str, str] = {
+    Verdict.PASSED: Level.STABLE,
+    Verdict.FAILED: Level.DRIFT,
+    Verdict.INCONCLUSIVE: Level.TREND,
+    Verdict.ERROR: Level.MODERATE,
+    "Promoted": Level.STABLE,
+    "RolledBack": Level.DRIFT,
+    "Refused": Level.DRIFT,
+}
+
+
 def moment(at: float | datetime | None) -> str:
     """A time in UTC, to the minute."""
     return NOTHING if at is None else f"{_time(at):%Y-%m-%d %H:%M} UTC"
+
+
+def exact(at: float | datetime) -> str:
+    """A time in UTC, to the second."""
+    return f"{_time(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def clock(at: float, shown: bool = True) -> str:
@@ -123,9 +155,24 @@ def stamp(at: float | datetime | None, now: float) -> Markup:
 
 def level(value: str) -> Markup:
     """A level as an element: sign and word, coloured besides."""
-    look = LEVELS[value]
+    return _badge(value, LEVELS[value])
+
+
+def verdict(value: str) -> Markup:
+    """A verdict as an element; a word that is not known here is shown as it is."""
+    return _badge(_TONES.get(value, Level.NO_DATA), VERDICTS.get(value, Look(value, "·", "")))
+
+
+def outcome(value: str, open: bool = False) -> Markup:  # noqa: A002 the template's word
+    """How a rollout ended as an element, or that it is under way."""
+    if open:
+        return _badge(Level.TREND, Look("under way", "▸", ""))
+    return _badge(_TONES.get(value, Level.NO_DATA), OUTCOMES.get(value, Look(value or "not known", "?", "")))
+
+
+def _badge(tone: str, look: Look) -> Markup:
     return Markup('<span class="level level-{}"><span aria-hidden="true">{}</span> {}</span>').format(
-        value, look.sign, look.word
+        tone, look.sign, look.word
     )
 
 
@@ -138,13 +185,16 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "clock": clock,
     "count": count,
     "duration": duration,
+    "exact": exact,
     "interval": interval,
     "iso": iso,
     "latency": latency,
     "level": level,
     "moment": moment,
     "number": number,
+    "outcome": outcome,
     "percent": percent,
     "stamp": stamp,
+    "verdict": verdict,
     "zip": zip,
 }

@@ -1,0 +1,66 @@
+"""Answers about a rollout's evidence as charts: of each check what was seen, shown, and not excluded yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from modelloop_core.wire.evidence import Check, CheckName, RolloutEvidence
+from modelloop_monitor.dashboard.charts import Chart, Series
+
+
+class _Shown(NamedTuple):
+    title: str
+    unit: str
+    factor: float = 1.0
+
+
+_CHECKS: dict[str, _Shown] = {
+    CheckName.ERROR_RATE: _Shown("Errors", "% of requests", 100),
+    CheckName.ERROR_INCREASE: _Shown("Errors against the live version", "times"),
+    CheckName.REFUSAL_INCREASE: _Shown("Refusals against the live version", "times"),
+    CheckName.LATENCY_P95: _Shown("95th percentile of latency", "ms", 1000),
+    CheckName.LATENCY_INCREASE: _Shown("Latency against the live version", "times"),
+    CheckName.PREDICTION_PSI: _Shown("Outputs against the live version", "PSI"),
+}
+
+
+def shown_name(check: str) -> str:
+    """What a check is called."""
+    return _CHECKS[check].title if check in _CHECKS else check
+
+
+def evidence_charts(answers: Sequence[RolloutEvidence]) -> tuple[Chart, ...]:
+    """A chart for each check that was ever answered with a number."""
+    names = dict.fromkeys(check.name for one in answers for check in one.checks if check.value is not None)
+    return tuple(_chart(str(name), answers) for name in names)
+
+
+def _chart(name: str, answers: Sequence[RolloutEvidence]) -> Chart:
+    shown = _CHECKS.get(name, _Shown(name, ""))
+    times = tuple(one.until.timestamp() for one in answers)
+    found = [_check(name, one) for one in answers]
+    limit = next((check.limit for check in reversed(found) if check is not None), None)
+    line = Series(
+        answers[-1].candidate.version,
+        tuple(_scaled(check and check.value, shown) for check in found),
+        # Nothing is shown yet: it may be as low as it can be.
+        low=tuple(_scaled(_lowest(check), shown) for check in found),
+        high=tuple(_scaled(check and check.at_most, shown) for check in found),
+    )
+    limits = (("limit", limit * shown.factor),) if limit is not None else ()
+    return Chart(shown.title, shown.unit, times, (line,), limits=limits)
+
+
+def _check(name: str, evidence: RolloutEvidence) -> Check | None:
+    return next((check for check in evidence.checks if check.name == name), None)
+
+
+def _lowest(check: Check | None) -> float | None:
+    if check is None or check.at_most is None:
+        return None
+    return check.at_least or 0.0
+
+
+def _scaled(value: float | None, shown: _Shown) -> float | None:
+    return None if value is None else value * shown.factor
