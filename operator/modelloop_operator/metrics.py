@@ -10,10 +10,11 @@ from modelloop_core.api import MLModel
 from modelloop_operator.cluster.cache import Key
 from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.decide.decisions import Decision
+from modelloop_operator.rollout_metrics import RolloutMetrics
 
 
 class Metrics:
-    """Counters and gauges with few labels: none names a single model."""
+    """Counters and gauges with few labels: of those that name a single model see `rollout_metrics`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.passes = Counter("modelloop_operator_passes_total", "Passes by outcome.", ["outcome"], registry=registry)
@@ -59,6 +60,8 @@ class Metrics:
             ["waits_for"],
             registry=registry,
         )
+        self._of_models = RolloutMetrics()
+        registry.register(self._of_models)
         self._words: dict[Key, tuple[str, str, str]] = {}
 
     def decided(self, decision: Decision) -> None:
@@ -75,6 +78,7 @@ class Metrics:
 
     def observed(self, model: MLModel) -> None:
         """Note the phase, the drift and the rollout of an MLModel."""
+        self._of_models.note(model)
         key, status = (model.metadata.namespace, model.metadata.name), model.status
         rollout = (status.rollout.waitsFor or "Pods") if status.rollout else "none"
         found = (status.phase, status.drift.level if status.drift else "unknown", rollout)
@@ -84,6 +88,7 @@ class Metrics:
 
     def forget(self, key: Key) -> None:
         """An MLModel is gone."""
+        self._of_models.forget(key)
         if self._words.pop(key, None) is not None:
             self._count()
 

@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from cluster.control_plane import ROOT, eventually
+from cluster.gateway import a_gateway
 from cluster.operator_process import OperatorProcess
 from cluster.scene import Scene
+from modelloop_core.api import REQUEST_ANNOTATION
 from modelloop_core.wire.settings import ModelSettings, settings_path
 from support.monitor_process import MonitorProcess
 from support.predictor_process import PredictorProcess
@@ -61,8 +63,8 @@ def prometheus(unattended: Scene, start: Callable[..., OperatorProcess], tmp_pat
         predictor.until_ready()
         variables = {"MODELLOOP_MONITOR_URL": monitor.url, "MODELLOOP_MONITOR_POLL_SECONDS": "1"}
         unattended.operators.append(start(**variables))
-        unattended.plane.apply(unattended.manifest())
-        unattended.serving("1.0.0")
+        begin_a_rollout(unattended)
+        take_one_back(unattended)
         labels = {"namespace": "shop", "modelloop_dev_model": "people", "modelloop_dev_version": "1.2.3"}
         targets = {
             f"127.0.0.1:{predictor.port}": labels,
@@ -72,8 +74,31 @@ def prometheus(unattended: Scene, start: Callable[..., OperatorProcess], tmp_pat
         for _ in range(3):
             assert predictor.predict({"features": PERSON}).status_code == 200
         assert predictor.predict({"features": {}}).status_code == 422
-        with PrometheusProcess(tmp_path, targets, RULES) as found:
+        with a_gateway(unattended), PrometheusProcess(tmp_path, targets, RULES) as found:
             yield found
+
+
+def begin_a_rollout(scene: Scene) -> None:
+    """1.1.0 of `churn` holds 5 %, of which a monitor says that nobody tells it anything."""
+    edge = {"gateway": {"parentRefs": [{"name": "edge"}]}}
+    steps = {"steps": [{"weight": 5, "hold": "1h"}], "analysis": {"interval": "1s"}}
+    scene.plane.apply(scene.manifest(traffic=edge, rollout=steps))
+    with a_gateway(scene):
+        scene.serving("1.0.0")
+        scene.publish("1.1.0")
+        scene.until(lambda: scene.status().get("rollout", {}).get("verdict"), "a verdict about 1.1.0")
+
+
+def take_one_back(scene: Scene) -> None:
+    """1.1.0 of `basket` went live, and a person took it back."""
+    scene.publish("1.0.0", "basket")
+    scene.plane.apply(scene.manifest("basket", prefix="basket", rollout={"strategy": "BlueGreen"}))
+    scene.serving("1.0.0", "basket")
+    scene.publish("1.1.0", "basket")
+    scene.until(lambda: scene.live("basket") == "1.1.0", "its promotion")
+    asked = f'{REQUEST_ANNOTATION}={{"id": "1", "verb": "rollback", "by": "ann"}}'
+    scene.plane.must("annotate", "mlmodel", "basket", "-n", scene.namespace, asked)
+    scene.until(lambda: scene.live("basket") == "1.0.0", "the way back")
 
 
 def test_every_query_of_rules_and_dashboards_returns_data(prometheus: PrometheusProcess) -> None:
@@ -81,7 +106,19 @@ def test_every_query_of_rules_and_dashboards_returns_data(prometheus: Prometheus
     assert len(asked) > 30
     empty = lambda: sorted(where for where, query in asked.items() if not prometheus.query(query))  # noqa: E731
     eventually(lambda: not empty(), "data for each query", seconds=60, explain=lambda: "\n".join(empty()))
-    assert set(prometheus.alerts().values()) == {"inactive"}, prometheus.alerts()
+    fires = {name: state for name, state in prometheus.alerts().items() if state != "inactive"}
+    assert fires == {"ModelLoopVersionTakenBack": "firing"}
+
+
+def test_a_metric_of_a_model_keeps_its_namespace(prometheus: PrometheusProcess, unattended: Scene) -> None:
+    (found,) = (
+        one["metric"]
+        for one in eventually(
+            lambda: prometheus.query('modelloop_operator_rollout_info{model="churn"}'), "its series", seconds=30
+        )
+    )
+    assert (found["namespace"], found["version"]) == (unattended.namespace, "1.1.0")
+    assert found["waits_for"] == "HoldingStep"
 
 
 def test_promtool_has_nothing_to_say_about_the_rules() -> None:
