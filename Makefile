@@ -89,8 +89,8 @@ ingress: cluster ## Bring an Ingress controller into the cluster (builds it the 
 
 bench: bench-operator bench-online bench-drift bench-gateway bench-monitor bench-soak ## All benches
 
-bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency
-	@$(PY) -m bench.operator_scale
+bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency, 100 rollouts (ARGS=--linear)
+	@$(PY) -m bench.operator_scale $(ARGS)
 
 bench-online: $(READY) ## The predictor against FastAPI, mosec, KServe and constant answers (ARGS="--rounds 1 --only modelloop")
 	@bench/online/setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from modelloop_cli.cluster.watching import coloured, frame
+from modelloop_cli.cluster.watching import Look, coloured, frame
 from modelloop_cli.main import CLUSTER, LOCAL, build
 from support.api_server import UNKNOWN_PATH, ApiServer, run_api_server, write_kubeconfig
 
@@ -514,7 +515,7 @@ def test_watch_on_a_terminal_colours_what_words_say_too() -> None:
     found["status"]["conditions"] = [
         {"type": "Stalled", "status": "True", "reason": "X", "message": "y", "lastTransitionTime": now(days=1)}
     ]
-    lines = frame(found, datetime.now(UTC))
+    lines = frame(Look(found), datetime.now(UTC))
     text = coloured(lines)
     assert text.plain == "\n".join(lines)
     styled = {text.plain[span.start : span.end].split("█")[0].strip(): str(span.style) for span in text.spans}
@@ -522,3 +523,20 @@ def test_watch_on_a_terminal_colours_what_words_say_too() -> None:
     assert styled["live       1.0.0"] == "green"
     assert styled["candidate  1.1.0"] == "cyan"
     assert styled["! Stalled: X: y"] == "red"
+
+
+def test_watch_goes_on_when_the_api_server_is_away_for_a_while(person: Person) -> None:
+    asked = itertools.count()
+
+    def answer(_method: str, _body: Any) -> dict[str, Any]:
+        # The client's library tries each request four times.
+        if next(asked) in range(2, 10):
+            raise ConnectionResetError("restarting")
+        return in_rollout()
+
+    person.server.answers[MODEL] = answer
+    done = person("watch", "churn", "--for", "1.5", "--every", "0.2")
+    assert done.exit_code == 0, done.output
+    lost = [line for line in done.stdout.splitlines() if line.startswith("! the API server at")]
+    assert len(lost) == 1
+    assert lost[0].endswith("; looking again")

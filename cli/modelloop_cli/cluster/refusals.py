@@ -11,6 +11,10 @@ class Unreadable(Refused):
     """The API server answered, and not with the object: no permission, no such thing, or a fault of its own."""
 
 
+class Unreachable(Refused):
+    """Nothing answered: asked again, it may."""
+
+
 class Forbidden(Unreadable):
     """The person lacks the right to look, which says nothing of what is there."""
 
@@ -44,9 +48,11 @@ def answered(status: int, body: str | bytes | None, what: str) -> Unreadable:
             return Unreadable(f"{what}: {message}")
 
 
-def unreachable(error: Exception, host: str) -> Refused:
+def unreachable(error: Exception, host: str) -> Unreachable:
     """The refusal for a server that did not answer at all."""
     reason = getattr(error, "reason", None) or error
     # urllib3 puts its own object before the reason: `<…HTTPConnection object at 0x…>: Failed to establish …`.
     said = str(reason).rpartition(">: ")[2] or type(reason).__name__
-    return Refused(f"the API server at {host} does not answer: {said}", "is the cluster up? does --context name it?")
+    return Unreachable(
+        f"the API server at {host} does not answer: {said}", "is the cluster up? does --context name it?"
+    )

@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelloop_cli.cluster.describe import Row, headline, problems, rows, status_of, utc_now
+from modelloop_cli.cluster.refusals import Unreachable
 from modelloop_cli.cluster.rollout import rollout_lines
 from modelloop_cli.cluster.verbs import ContextOption, NameArgument, NamespaceOption, connect
 from modelloop_cli.options import OutputOption
@@ -50,11 +52,21 @@ def watch(
             _show(found)
 
 
-def frame(model: dict[str, Any], now: datetime) -> list[str]:
+@dataclass(frozen=True)
+class Look:
+    """The MLModel as it was last read, and why it could not be read since then, if it could not."""
+
+    model: dict[str, Any]
+    lost: str = ""
+
+
+def frame(look: Look, now: datetime) -> list[str]:
     """What a look shows: a bar for each version's share, how far the rollout is, and what is wrong."""
+    model = look.model
     status, meta = status_of(model), model["metadata"]
     told = headline(model, status)
     wrong = [f"! {problem}" for problem in problems(status)]
+    wrong += [f"! {look.lost}; looking again"] if look.lost else []
     return [
         f"{meta['namespace']}/{meta['name']}: {status.phase or 'Unknown'}",
         "",
@@ -94,16 +106,26 @@ def _bar(row: Row, wide: int) -> str:
     return f"{row.role:<10} {row.version:<{wide}} {bar} {row.weight:>7}  {row.ready} ready"
 
 
-def _looks(connection: Connection, name: str, seconds: float | None, every: float) -> Iterator[dict[str, Any]]:
+def _looks(connection: Connection, name: str, seconds: float | None, every: float) -> Iterator[Look]:
     end = time.monotonic() + seconds if seconds is not None else float("inf")
+    look = Look(connection.model(name))
     while True:
-        yield connection.model(name)
+        yield look
         if time.monotonic() + every > end:
             return
         time.sleep(every)
+        look = _again(connection, name, look)
 
 
-def _show(looks: Iterator[dict[str, Any]]) -> None:
+def _again(connection: Connection, name: str, before: Look) -> Look:
+    """Another look; an API server that restarts does not end a watch."""
+    try:
+        return Look(connection.model(name))
+    except Unreachable as error:
+        return replace(before, lost=str(error))
+
+
+def _show(looks: Iterator[Look]) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -112,26 +134,29 @@ def _show(looks: Iterator[dict[str, Any]]) -> None:
         _print_frames(looks)
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        for model in looks:
-            live.update(coloured(frame(model, utc_now())), refresh=True)
+        for look in looks:
+            live.update(coloured(frame(look, utc_now())), refresh=True)
 
 
-def _print_frames(looks: Iterator[dict[str, Any]]) -> None:
+def _print_frames(looks: Iterator[Look]) -> None:
     """Into a pipe only what differs from the look before; that time goes on is no difference."""
-    before: dict[str, Any] | None = None
-    for model in looks:
-        seen = {"generation": model["metadata"]["generation"], "status": model.get("status")}
-        if seen != before:
-            print_lines(*([""] if before is not None else []), *frame(model, utc_now()))
-        before = seen
+    before: Look | None = None
+    for look in looks:
+        if before is None or _said(look) != _said(before):
+            print_lines(*([""] if before is not None else []), *frame(look, utc_now()))
+        before = look
 
 
-def _print_changes(looks: Iterator[dict[str, Any]]) -> None:
+def _said(look: Look) -> tuple[object, ...]:
+    return look.model["metadata"]["generation"], look.model.get("status"), look.lost
+
+
+def _print_changes(looks: Iterator[Look]) -> None:
     """One JSON document a line, for each change of status."""
     before = ""
-    for model in looks:
-        meta = model["metadata"]
-        now = json.dumps({"name": meta["name"], "namespace": meta["namespace"], **(model.get("status") or {})})
+    for look in looks:
+        meta = look.model["metadata"]
+        now = json.dumps({"name": meta["name"], "namespace": meta["namespace"], **(look.model.get("status") or {})})
         if now != before:
             print_lines(now)
         before = now
