@@ -14,6 +14,7 @@ from cluster.gateway import a_gateway, weights
 from cluster.operator_process import OperatorProcess
 from cluster.scene import Scene
 from modelloop_core.wire.evidence import Verdict
+from modelloop_core.wire.rollouts import rollouts_path
 from support.report_stub import ReportStub, run_report_stub
 
 EDGE = {"gateway": {"parentRefs": [{"name": "edge"}]}}
@@ -96,6 +97,16 @@ def test_a_good_version_goes_by_its_steps_and_its_promotion_moves_no_pod(tried: 
     assert tried.condition("RolloutJudged")[:2] == ("True", "Judged")
     since = {query.since for query in monitor.queries if query.version == "1.1.0" and query.step_since}
     assert len(since) == 1, "evidence adds up over all steps"
+    (past,) = ask(tried, "history")["pastRollouts"]
+    assert [(step["weight"], step.get("verdict")) for step in past["steps"]] == [
+        (5, "Passed"),
+        (50, "Passed"),
+        (100, None),
+    ]
+    assert (past["outcome"], past["reason"]) == ("Promoted", "RolloutPassed")
+    assert [one["verb"] for one in past["asked"]] == ["approve"]
+    told = monitor.rollouts[rollouts_path(tried.namespace, "churn")]
+    assert [(one.version, one.outcome) for one in told.rollouts] == [("1.1.0", "Promoted")]
 
 
 def test_a_version_that_fails_is_taken_back_and_not_tried_again(tried: Scene, monitor: ReportStub) -> None:
@@ -107,6 +118,8 @@ def test_a_version_that_fails_is_taken_back_and_not_tried_again(tried: Scene, mo
     tried.serving("1.0.0")
     (failed,) = tried.status()["failedVersions"]
     assert (failed["version"], failed["reason"]) == ("1.1.0", "EvidenceFailed")
+    (past,) = ask(tried, "history")["pastRollouts"]
+    assert (past["outcome"], [step["verdict"] for step in past["steps"]]) == ("RolledBack", ["Failed"])
     tried.nudge(2)
     assert "candidate" not in tried.status()
     events = tried.plane.items("events.events.k8s.io", tried.namespace)

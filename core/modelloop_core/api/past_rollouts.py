@@ -42,11 +42,11 @@ class Asked(StatusObject):
 
 StepsTaken = Annotated[
     list[StepTaken],
-    Field(default=[], max_length=STEPS_LENGTH, description="Shares it had, the last ones.", json_schema_extra=_ATOMIC),
+    Field(max_length=STEPS_LENGTH, description="Shares it had, the last ones.", json_schema_extra=_ATOMIC),
 ]
 AskedFor = Annotated[
     list[Asked],
-    Field(default=[], max_length=ASKED_LENGTH, description="What people asked of it.", json_schema_extra=_ATOMIC),
+    Field(max_length=ASKED_LENGTH, description="What people asked of it.", json_schema_extra=_ATOMIC),
 ]
 
 
@@ -64,7 +64,7 @@ class PastRollout(StatusObject):
     )
     reason: str = Field(description="One word.")
     message: str = Field(default="", description="Why.")
-    steps: StepsTaken
-    asked: AskedFor
+    steps: StepsTaken = Field(default=[])
+    asked: AskedFor = Field(default=[])
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)

@@ -100,8 +100,8 @@ class RolloutStatus(_StatusObject):
         "change when the rollout is over.",
         json_schema_extra={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     )
-    steps: StepsTaken
-    asked: AskedFor
+    steps: StepsTaken = Field(default=[])
+    asked: AskedFor = Field(default=[])
     waitsFor: str = Field(default="", description="One word: what it waits for.")
     until: str | None = Field(default=None, description="When that ends at the latest, if a time ends it (RFC 3339).")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Double, Index, LargeBinary, String, Table, Text
 
 from modelloop_monitor.store.schema import METADATA
@@ -11,7 +13,7 @@ def _model() -> list[Column[str]]:
     return [Column("namespace", String(253), primary_key=True), Column("name", String(253), primary_key=True)]
 
 
-def _rollout() -> list[Column[object]]:
+def _rollout() -> list[Column[Any]]:
     return [
         *_model(),
         Column("version", String(253), primary_key=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from modelloop_core.wire.evidence import Check, CheckName, RolloutEvidence
+from modelloop_core.wire.evidence import CheckName, RolloutEvidence
 from modelloop_monitor.dashboard.charts import Chart, Series
 
 
@@ -13,6 +13,13 @@ class _Shown(NamedTuple):
     title: str
     unit: str
     factor: float = 1.0
+
+
+class _Numbers(NamedTuple):
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
 
 
 _CHECKS: dict[str, _Shown] = {
@@ -38,28 +45,26 @@ def evidence_charts(answers: Sequence[RolloutEvidence]) -> tuple[Chart, ...]:
 
 def _chart(name: str, answers: Sequence[RolloutEvidence]) -> Chart:
     shown = _CHECKS.get(name, _Shown(name, ""))
-    times = tuple(one.until.timestamp() for one in answers)
-    found = [_check(name, one) for one in answers]
-    limit = next((check.limit for check in reversed(found) if check is not None), None)
+    found = [_numbers(name, one) for one in answers]
     line = Series(
         answers[-1].candidate.version,
-        tuple(_scaled(check and check.value, shown) for check in found),
-        # Nothing is shown yet: it may be as low as it can be.
-        low=tuple(_scaled(_lowest(check), shown) for check in found),
-        high=tuple(_scaled(check and check.at_most, shown) for check in found),
+        tuple(_scaled(one.value, shown) for one in found),
+        low=tuple(_scaled(one.low, shown) for one in found),
+        high=tuple(_scaled(one.high, shown) for one in found),
     )
+    limit = next((one.limit for one in reversed(found) if one.limit is not None), None)
     limits = (("limit", limit * shown.factor),) if limit is not None else ()
+    times = tuple(one.until.timestamp() for one in answers)
     return Chart(shown.title, shown.unit, times, (line,), limits=limits)
 
 
-def _check(name: str, evidence: RolloutEvidence) -> Check | None:
-    return next((check for check in evidence.checks if check.name == name), None)
-
-
-def _lowest(check: Check | None) -> float | None:
-    if check is None or check.at_most is None:
-        return None
-    return check.at_least or 0.0
+def _numbers(name: str, evidence: RolloutEvidence) -> _Numbers:
+    check = next((check for check in evidence.checks if check.name == name), None)
+    if check is None:
+        return _Numbers()
+    # Nothing is shown yet: it may be as low as it can be.
+    low = None if check.at_most is None else check.at_least or 0.0
+    return _Numbers(check.value, low, check.at_most, check.limit)
 
 
 def _scaled(value: float | None, shown: _Shown) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -16,7 +18,7 @@ def _model() -> list[sa.Column[str]]:
     ]
 
 
-def _rollout() -> list[sa.Column[object]]:
+def _rollout() -> list[sa.Column[Any]]:
     return [
         *_model(),
         sa.Column("version", sa.String(length=253), nullable=False),
