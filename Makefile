@@ -35,7 +35,7 @@ lint: $(READY) ## Style, types, import contracts, generated files
 	@$(PY) hack/generate_proto.py --check
 
 unit: $(READY) ## Unit tests: nothing needed
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n 2 --dist loadfile tests/unit
 
 contract: binaries ## Contract tests: files, subprocesses, a local object store (two processes, a file of tests each)
 	@PATH="$$($(PY) -m hack.cluster build):$$PATH" $(PYTEST) -n 2 --dist loadfile tests/contract
@@ -47,7 +47,7 @@ fuzz: $(READY) ## 30 million inputs for what reads a caller's bytes, a million b
 
 cluster-tests: binaries ## Tests on a real API server with controllers and fake nodes
 	@$(PY) -m hack.cluster up --profile control-plane >/dev/null
-	@$(PYTEST) tests/cluster
+	@$(PYTEST) -n 2 tests/cluster
 
 e2e: images ingress ## Tests on real pods behind a real gateway and a real Ingress controller
 	@$(PYTEST) tests/e2e

@@ -21,7 +21,7 @@ LAYERS = (
     Layer("lint", (*_MAKE, "lint")),
     Layer("unit", (*_MAKE, "unit")),
     Layer("contract", (*_MAKE, "contract")),
-    Layer("cluster", (*_PYTEST, "tests/cluster"), cluster="control-plane"),
+    Layer("cluster", (*_PYTEST, "-n", "2", "tests/cluster"), cluster="control-plane"),
     Layer("images", (sys.executable, "-m", "hack.cluster", "images"), cluster="node"),
     Layer("ingress", (sys.executable, "-m", "hack.cluster", "ingress"), cluster="node"),
     Layer("e2e", (*_PYTEST, "tests/e2e"), cluster="node", after="images"),

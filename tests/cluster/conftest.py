@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from cluster import machine
 from cluster.control_plane import ControlPlane
 from cluster.operator_process import OperatorProcess
 from cluster.scene import Scene
 from support.s3_server import S3Server, run_s3_server
+
+
+@pytest.fixture(autouse=True)
+def its_turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Two processes share the API server; a test that stops it says so by `@pytest.mark.alone`."""
+    with machine.alone() if request.node.get_closest_marker("alone") else machine.among_others():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -210,6 +210,7 @@ def test_a_bad_setting_ends_the_start_with_one_line(unattended: Scene, start: St
     assert "Traceback" not in str(failed.value)
 
 
+@pytest.mark.alone
 def test_an_api_server_that_was_away_for_half_a_minute_changes_nothing(scene: Scene) -> None:
     serve(scene)
     scene.nudge(2)

@@ -15,7 +15,10 @@ from modelloop_predictor.metrics import RequestTally
 from modelloop_predictor.parsing import is_request_id, shown
 
 CLIENT_GONE = 499
-_TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]{0,128})?")
+# W3C Trace Context, 3.2.2: no version ff, no id of zeros, and more than the flags only from later versions.
+_TRACE = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:(?<!\A00.{53})-[\x21-\x7e]{0,128})?"
+)
 # Ids need to be distinct, not secret; seeded from the system, so that no two processes share a sequence.
 _random_bits = random.Random(int.from_bytes(random.SystemRandom().randbytes(32))).getrandbits  # noqa: S311
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from modelloop_core.feature_schema import NumericFeature, Signature
 from modelloop_core.inference import Float64s
+from modelloop_predictor.names import may_repeat
 from modelloop_predictor.number_rows import NumberReader, NumberRows
 from modelloop_predictor.parsing import is_entity, is_request_id
 from modelloop_predictor.problems import check_row_count
@@ -58,6 +59,7 @@ class FastReader:
         unseen: UnseenLevels = NOT_NOTED,
     ) -> None:
         self._numbers_from = numbers_from
+        self._width = len(signature.inputs)
         self._numbers = NumberReader(len(signature.inputs), entity_key) if _is_numbers(signature) else None
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_request(signature, entity_key))
         self._coder = Coder(signature, unseen)
@@ -87,22 +89,29 @@ class FastReader:
             request = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        features, instances = request.features, request.instances
-        request_id, entity = request.request_id, request.entity
+        many = request.features is _ABSENT
+        rows = request.instances if many else [request.features]
+        if not rows or not (many or request.instances is _ABSENT) or self._repeats(request, rows, body):
+            return None
+        request_id, entity = _or_none(request.request_id), _or_none(request.entity)
         if (request_id is not None and not is_request_id(request_id)) or not is_entity(entity):
             return None
-        if instances is _ABSENT and features is not _ABSENT:
-            cells, many = [features if type(features) is tuple else msgspec.structs.astuple(features)], False
-        elif features is _ABSENT and instances:
-            cells, many = [row if type(row) is tuple else msgspec.structs.astuple(row) for row in instances], True
-        else:
-            return None
-        check_row_count(len(cells))
+        check_row_count(len(rows))
         try:
-            coded = self._coder.coded(cells)
+            cells = self._coder.coded([row if type(row) is tuple else msgspec.structs.astuple(row) for row in rows])
         except LookupError:
             return None
-        return Quick(coded, many=many, request_id=request_id, entity=None if entity is None else str(entity))
+        return Quick(cells, many=many, request_id=request_id, entity=None if entity is None else str(entity))
+
+    def _repeats(self, request: Any, rows: list[Any], body: bytes) -> bool:
+        """Whether an object of the request may have a name twice: the decoder keeps the last value of each."""
+        named = sum(type(row) is not tuple for row in rows)
+        given = 1 + (request.request_id is not _ABSENT) + (request.entity is not _ABSENT)
+        return may_repeat(body, given + named * self._width)
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is _ABSENT else value
 
 
 def _request(signature: Signature, entity_key: str) -> type:
@@ -112,13 +121,13 @@ def _request(signature: Signature, entity_key: str) -> type:
     fields = [
         ("features", row | msgspec.UnsetType, _ABSENT),
         ("instances", list[row] | msgspec.UnsetType, _ABSENT),
-        ("request_id", str | None, None),
+        ("request_id", str | None | msgspec.UnsetType, _ABSENT),
     ]
     never: dict[str, Any] = {}
     if _is_plain(entity_key):
-        fields.append(("entity", str | Whole | None, None))
+        fields.append(("entity", str | Whole | None | msgspec.UnsetType, _ABSENT))
     else:
-        never = {"entity": None}
+        never = {"entity": _ABSENT}
     return msgspec.defstruct(
         "Request", fields, rename={"entity": entity_key}, namespace=never, forbid_unknown_fields=True, gc=False
     )

@@ -11,6 +11,7 @@ import orjson
 
 from modelloop_core.wire.predictions import REQUEST_ID_PATTERN, RESERVED_KEYS, FieldError
 from modelloop_predictor.collecting import collecting_nothing
+from modelloop_predictor.names import repeated_name
 from modelloop_predictor.problems import INVALID, MALFORMED, WRONG_TYPE, ProblemError, check_row_count
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
@@ -50,6 +51,8 @@ def parse(body: bytes, entity_key: str) -> Envelope:
     document = _load(body)
     if not isinstance(document, dict):
         raise _invalid("", f"expected an object with 'features' or 'instances', found {kind_of(document)}")
+    if (name := repeated_name(body, _names_of(document))) is not None:
+        raise _invalid(shown(name), "is there twice in one object; which value is meant cannot be told")
     known = (*RESERVED_KEYS, entity_key)
     errors = [
         FieldError(field=shown(key), message=f"unknown key; known are {', '.join(known)}")
@@ -113,6 +116,12 @@ def _load(body: bytes) -> Any:
             ) from None
         detail = "the body is empty" if not body.strip() else f"{error}"
         raise ProblemError(MALFORMED, detail) from None
+
+
+def _names_of(document: dict[str, Any]) -> int:
+    rows = document.get("instances")
+    objects = [document, document.get("features"), *(rows if isinstance(rows, list) else ())]
+    return sum(len(found) for found in objects if isinstance(found, dict))
 
 
 def _rows(document: dict[str, Any], errors: list[FieldError]) -> tuple[list[Any], bool]:

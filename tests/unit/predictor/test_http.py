@@ -61,9 +61,35 @@ def test_an_error_keeps_the_id_of_the_body(people: Predictor) -> None:
     assert people.predict({"features": [], "request_id": "mine"}).headers["x-request-id"] == "mine"
 
 
-@pytest.mark.parametrize("trace", ["", "nonsense", "00-zz-zz-00"])
+_TRACE_ID, _SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("nonsense", id="no numbers"),
+        pytest.param("00-zz-zz-00", id="not hexadecimal"),
+        pytest.param(f"ff-{_TRACE_ID}-{_SPAN_ID}-01", id="the version that is none"),
+        pytest.param(f"00-{'0' * 32}-{_SPAN_ID}-01", id="a trace of zeros"),
+        pytest.param(f"00-{_TRACE_ID}-{'0' * 16}-01", id="a span of zeros"),
+        pytest.param(f"00-{_TRACE_ID}-{_SPAN_ID}-01-more", id="more than version 00 has"),
+        pytest.param(f"00-{_TRACE_ID.upper()}-{_SPAN_ID}-01", id="capital letters"),
+    ],
+)
 def test_a_malformed_trace_is_not_passed_on(people: Predictor, trace: str) -> None:
     assert "traceparent" not in people.predict(PERSON, traceparent=trace).headers
+
+
+def test_a_trace_of_a_later_version_is_passed_on(people: Predictor) -> None:
+    trace = f"01-{_TRACE_ID}-{_SPAN_ID}-01-what-we-do-not-know"
+    assert people.predict(PERSON, traceparent=trace).headers["traceparent"] == trace
+
+
+@pytest.mark.parametrize("path", ["/debug", "/debug/", "/debug/pprof", "/debug/pprof/heap", "/v2/debug"])
+def test_there_is_no_door_for_debugging(people: Predictor, path: str) -> None:
+    assert people.ask("GET", path).status_code == 404
+    assert people.ask("POST", path).status_code in (404, 405)
 
 
 @pytest.mark.parametrize(

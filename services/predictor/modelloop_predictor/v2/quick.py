@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from modelloop_core.feature_schema import BinaryOutput, RegressionOutput, Signature
+from modelloop_predictor.names import may_repeat
 from modelloop_predictor.problems import MOST_ROWS
 from modelloop_predictor.v2.contract import PREDICTION, Contract
 from modelloop_predictor.v2.rows import MATRIX, is_matrix
@@ -18,6 +19,10 @@ from modelloop_predictor.v2.rows import MATRIX, is_matrix
 _FLOATS = ("FP32", "FP64")
 # With more the other way is as quick, and a body with a fault is not read twice.
 _MOST_BYTES = 64 << 10
+
+
+# Of the request `inputs`, of its tensor all.
+_NAMES = 5
 
 
 class _Input(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -65,6 +70,8 @@ class QuickCodec:
         if tensor.name != MATRIX or tensor.shape[1] != width or tensor.datatype not in _FLOATS:
             return None
         if not 1 <= rows <= MOST_ROWS or rows * width != len(data):
+            return None
+        if may_repeat(body, _NAMES + (request.id is not None)):
             return None
         cells = [data] if rows == 1 else [data[start : start + width] for start in range(0, len(data), width)]
         return QuickInference(cells, request.id)

@@ -16,6 +16,7 @@ import orjson
 from modelloop_core.inference import Float64s
 from modelloop_core.wire.predictions import FieldError
 from modelloop_predictor.collecting import collecting_nothing
+from modelloop_predictor.names import repeated_name
 from modelloop_predictor.parsing import check_content_type, shown
 from modelloop_predictor.problems import INVALID, MALFORMED, ProblemError
 from modelloop_predictor.v2.contract import BINARY_OUTPUT, BINARY_SIZE, Contract, Inference, flag, refuse_unknown
@@ -122,7 +123,7 @@ class RestCodec:
     def _decode(self, text: memoryview) -> InferRequest:
         try:
             with collecting_nothing(len(text)):
-                return self._decoder.decode(text)
+                request = self._decoder.decode(text)
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$")
             raise _invalid(path.rstrip("`").lstrip(".") or "request", in_json_terms(message)) from None
@@ -130,6 +131,9 @@ class RestCodec:
             raise ProblemError(MALFORMED, "the JSON is not UTF-8") from None
         except (msgspec.DecodeError, RecursionError) as error:
             raise ProblemError(MALFORMED, "the body is empty" if not bytes(text).strip() else str(error)) from None
+        if (name := repeated_name(bytes(text), _names_of(request))) is not None:
+            raise _invalid(shown(name), "is there twice in one object; which value is meant cannot be told")
+        return request
 
 
 def json_length(header: str | None) -> int | None:
@@ -139,6 +143,19 @@ def json_length(header: str | None) -> int | None:
     if not header.isascii() or not header.isdigit() or len(header) > 18:
         raise ProblemError(MALFORMED, f"{LENGTH_HEADER} is {shown(header)!r}, not a number of bytes")
     return int(header)
+
+
+def _names_of(request: InferRequest) -> int:
+    """How many names the objects of the request's JSON have at least."""
+    described = [request, *request.inputs, *request.outputs]
+    return (
+        1
+        + sum(map(bool, (request.id, request.model_name, request.parameters, request.outputs)))
+        + sum(3 + (given.data is not msgspec.UNSET) for given in request.inputs)
+        + len(request.outputs)
+        + sum(bool(one.parameters) for one in described[1:])
+        + sum(len(one.parameters) for one in described)
+    )
 
 
 def check_infer_type(content_type: str | None, content_encoding: str | None, length: int | None) -> None:
