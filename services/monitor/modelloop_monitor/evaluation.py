@@ -26,6 +26,8 @@ from modelloop_monitor.store.models import Known, Model
 from modelloop_monitor.store.windows import Group
 
 _MOST_AT_ONCE = 500
+# A window that could not be judged is tried again so much later; meanwhile it must not take the place of others.
+_AGAIN_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Evaluator:
         self._patience = patience
         self._metrics = metrics
         self._started: float | None = None
+        self._again_at: dict[Group, float] = {}
 
     def evaluate(self, now: float) -> int:
         """Judge all that is due; how many windows were. Raises StoreError, with no window half-judged."""
@@ -58,8 +61,11 @@ class Evaluator:
         return len(groups)
 
     def _due(self, now: float) -> list[Group]:
+        self._again_at = {group: at for group, at in self._again_at.items() if at > now}
         with self._store.reading() as connection:
-            return windows.unjudged(connection, now - self._patience.grace_seconds, _MOST_AT_ONCE)
+            most = _MOST_AT_ONCE + len(self._again_at)
+            found = windows.unjudged(connection, now - self._patience.grace_seconds, most)
+        return [group for group in found if group not in self._again_at]
 
     def _try(self, group: Group, now: float) -> None:
         try:
@@ -67,6 +73,7 @@ class Evaluator:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 one model's window must not keep those of all others from being judged
+            self._again_at[group] = now + _AGAIN_SECONDS
             self._metrics.failed("evaluate")
             event("window-unjudged", logging.ERROR, error=error, reason="InternalError", window=group._asdict())
 

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import select, update
 
 from modelloop_core.wire.settings import AlertSettings, DriftSettings, ModelSettings, WebhookSettings, settings_path
+from modelloop_monitor import evaluation
 from modelloop_monitor.store import inbox
-from modelloop_monitor.store.schema import PREDICTIONS, REPORTS
+from modelloop_monitor.store.schema import PREDICTIONS, REPORTS, WINDOWS
 from support.monitors import NOON, Running, counted_post, example_post, older, running
 from support.outcomes import OWN, follow, log, log_rows, quality_of, tell, told
 
@@ -69,6 +70,13 @@ def test_labels_and_events_from_the_future_are_refused_by_index(monitor: Running
         assert list(answer["refused"]) == (["1"] if refused else [])
 
 
+def test_a_label_of_no_time_that_a_prediction_has_is_refused(monitor: Running) -> None:
+    log(monitor, 0, "r1")
+    answer = told(monitor, {**OWN, "feedback": [{"request_id": "r1", "label": 1, "at": "0001-01-01T00:00:00Z"}]})
+    assert (answer["joined"], list(answer["refused"])) == (0, ["0"])
+    assert "before 1970" in answer["refused"]["0"]
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-01-01T00:00:00", "soon"])
 @pytest.mark.parametrize("bound", ["since", "until"])
 @pytest.mark.parametrize("page", ["minutes", "history"])
@@ -115,6 +123,22 @@ def test_a_window_that_cannot_be_judged_keeps_no_other_from_being_judged(monitor
         assert [item["labelled"] for item in quality_of(monitor)["reports"]] == [1]
         monitor.time[0] += 61
     assert b'work_failures_total{work="quality"} 2.0' in monitor.monitor.metrics.page()
+
+
+def test_windows_that_cannot_be_judged_do_not_take_the_place_of_others(
+    monitor: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "_MOST_AT_ONCE", 1)
+    for hour, name in enumerate(("broken", "churn")):
+        monitor.time[0] = NOON + hour * HOUR
+        monitor.post(counted_post(0, NOON + hour * HOUR, *older(), name=name, source=name))
+        monitor.fold()
+    with monitor.monitor.store.writing() as connection:
+        connection.execute(update(WINDOWS).where(WINDOWS.c.name == "broken").values(profile=b"no profile"))
+    for seconds in (0, 1, 601):
+        monitor.monitor.evaluator.evaluate(NOON + 2 * HOUR + 100 + seconds)
+    assert len(monitor.get("history")["windows"]) == 1
+    assert b'work_failures_total{work="evaluate"} 2.0' in monitor.monitor.metrics.page()
 
 
 def test_a_report_that_cannot_be_read_keeps_no_other_from_being_told(database: str) -> None:

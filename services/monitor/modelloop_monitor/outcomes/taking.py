@@ -117,7 +117,7 @@ class Taker:
         outputs = outputs_of(self._references, logged)
         rows = []
         for one in items:
-            outcome = self._from_the_future(one.item, now) or _decided(ledger, one.item, held, logged, outputs)
+            outcome = self._of_another_time(one.item, now) or _decided(ledger, one.item, held, logged, outputs)
             tally.count(one.place, outcome)
             if isinstance(outcome, Joined | Waits):
                 held[one.item.key] = _said(ledger, one.item)
@@ -125,7 +125,9 @@ class Taker:
         outcomes.add(connection, ledger, rows)
         quality.mark(connection, [row for row in rows if row["predicted"] is not None])
 
-    def _from_the_future(self, item: Item, now: float) -> Refused | None:
+    def _of_another_time(self, item: Item, now: float) -> Refused | None:
+        if item.at is not None and item.at < 0:
+            return Refused("it says to be of before 1970: is its clock or its unit of time right?")
         ahead = 0.0 if item.at is None else item.at - now
         if ahead <= self._clock_tolerance:
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelloop_core.drift.cells import cells_of, names_of
+from modelloop_core.drift.cells import cells_of, compared_bins, names_of
 from modelloop_core.drift.profile import ColumnProfile
 from modelloop_core.drift.reference import ColumnReference
 from modelloop_core.wire.reports import ColumnReport
@@ -64,9 +64,10 @@ def column_view(found: ColumnInWindow) -> ColumnView:
 
 def histogram(reference: ColumnReference, current: ColumnProfile) -> Iterator[Bar]:
     """Shares of the values that are not null, by coarse bin; infinities only where there are any."""
-    theirs, ours = cells_of(reference.bins, reference.profile).counts, cells_of(reference.bins, current).counts
+    bins = compared_bins(reference.bins, reference.profile, current)
+    theirs, ours = cells_of(bins, reference.profile).counts, cells_of(bins, current).counts
     shares = [counts / max(counts.sum(), 1.0) for counts in (theirs, ours)]
-    names = names_of(reference.bins)
+    names = names_of(bins)
     for place in np.arange(len(names)):
         if place in (0, len(names) - 1) and not theirs[place] and not ours[place]:
             continue
