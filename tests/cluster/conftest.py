@@ -18,8 +18,16 @@ from support.s3_server import S3Server, run_s3_server
 @pytest.fixture(autouse=True)
 def its_turn(request: pytest.FixtureRequest) -> Iterator[None]:
     """Two processes share the API server; a test that stops it says so by `@pytest.mark.alone`."""
+    if "control_plane" not in request.fixturenames:
+        yield
+        return
     with machine.alone() if request.node.get_closest_marker("alone") else machine.among_others():
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first, those that nobody else may run beside before all: what needs no API server runs meanwhile."""
+    items.sort(key=lambda item: 0 if item.get_closest_marker("alone") else 1 + (item.path.name != "test_crashes.py"))
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from kubernetes.client import CustomObjectsApi
+from kubernetes.config import new_client_from_config
 
 from support.killed_runs import RUN_LABEL, left_behind, run_label
 
@@ -57,6 +60,11 @@ class ControlPlane:
         plane.must("wait", "crd/mlmodels.modelloop.dev", "--for=condition=Established", "--timeout=30s")
         plane.sweep()
         return plane
+
+    @cached_property
+    def objects(self) -> CustomObjectsApi:
+        """Custom resources by the API itself, where a test has hundreds of questions."""
+        return CustomObjectsApi(new_client_from_config(str(self.kubeconfig), self.context))
 
     def kubectl(self, *words: str, given: str | None = None) -> Answer:
         """Run kubectl as the administrator."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes.client import ApiException
 
-from cluster.control_plane import ROOT, ControlPlane
+from cluster.control_plane import ROOT, Answer, ControlPlane
 from cluster.wrong_monitoring import REFUSED_OF_MONITORING
 from cluster.wrong_pods import REFUSED_OF_A_POD, wrong
 from cluster.wrong_rollouts import REFUSED_OF_ROLLOUTS
@@ -582,9 +583,16 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return body
 
 
-def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Any:
-    # As JSON: YAML without quotes makes a number of a text like 1e19.
-    return plane.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=json.dumps(body))
+def dry_run(plane: ControlPlane, body: dict[str, Any]) -> Answer:
+    """What the API server says to a new MLModel, as strictly as to kubectl, which takes thirty times as long."""
+    group, version = body["apiVersion"].split("/")
+    try:
+        made = plane.objects.create_namespaced_custom_object(
+            group, version, body["metadata"]["namespace"], "mlmodels", body, dry_run="All", field_validation="Strict"
+        )
+    except ApiException as error:
+        return Answer(1, "", str(json.loads(error.body)["message"]))
+    return Answer(0, json.dumps(made), "")
 
 
 @pytest.mark.parametrize(

@@ -147,14 +147,14 @@ def json_length(header: str | None) -> int | None:
 
 def _names_of(request: InferRequest) -> int:
     """How many names the objects of the request's JSON have at least."""
-    described = [request, *request.inputs, *request.outputs]
+    parts: list[InferInput | InferRequestedOutput] = [*request.inputs, *request.outputs]
+    described = [request.parameters, *(part.parameters for part in parts)]
     return (
         1
-        + sum(map(bool, (request.id, request.model_name, request.parameters, request.outputs)))
+        + sum(map(bool, (request.id, request.model_name, request.outputs, *described)))
         + sum(3 + (given.data is not msgspec.UNSET) for given in request.inputs)
         + len(request.outputs)
-        + sum(bool(one.parameters) for one in described[1:])
-        + sum(len(one.parameters) for one in described)
+        + sum(map(len, described))
     )
 
 
