@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import monitor_load
 from bench.drift import levels
 from bench.drift import page as drift
 from bench.evidence import page as evidence
@@ -28,7 +27,6 @@ SECTIONS: Mapping[str, Tables] = {
     "drift": drift.tables,
     "soak": soak.tables,
     "gateway": gateway.tables,
-    "monitor": monitor_load.tables,
 }
 DRIFT_SECTIONS: Mapping[str, Tables] = {"drift-levels": levels.tables}
 EVIDENCE_SECTIONS: Mapping[str, Tables] = {"evidence": evidence.tables}
