@@ -6,8 +6,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 READY := .venv/.ready
-CODE := core operator services cli hack examples tests bench
-PACKAGES := core operator services/predictor services/monitor cli
+CODE := core operator services jobs cli hack examples tests bench
+PACKAGES := core operator services/predictor services/monitor jobs/batch cli
 
 help: ## Print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-18s\033[0m %s\n", $$1, $$2}'

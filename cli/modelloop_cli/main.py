@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from modelloop_cli import captures, drift, erase, feedback, publish, serve, versions
+from modelloop_cli import captures, drift, erase, feedback, publish, score, serve, versions
 from modelloop_cli.cluster import commands, history, verbs, watching
 from modelloop_cli.cluster import drift as cluster_drift
 from modelloop_cli.errors import report
@@ -52,6 +52,7 @@ LOCAL: tuple[Command, ...] = (
     versions.card,
     versions.history,
     serve.serve,
+    score.score,
     drift.drift,
     feedback.feedback,
     captures.prune,
