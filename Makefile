@@ -87,7 +87,7 @@ images: cluster ## Build the two images and bring them into the cluster
 ingress: cluster ## Bring an Ingress controller into the cluster (builds it the first time, about 2 minutes)
 	@$(PY) -m hack.cluster ingress
 
-bench: bench-operator bench-online bench-drift bench-gateway bench-monitor bench-soak ## All benches
+bench: bench-operator bench-online bench-drift bench-batch bench-gateway bench-monitor bench-soak ## All benches
 
 bench-operator: $(READY) ## 1,000 MLModels on fake nodes: memory, idle CPU, writes, latency, 100 rollouts (ARGS=--linear)
 	@$(PY) -m bench.operator_scale $(ARGS)
@@ -99,6 +99,10 @@ bench-online: $(READY) ## The predictor against FastAPI, mosec, KServe and const
 bench-drift: $(READY) ## Counting and comparing 1 M + 1 M rows, beside numpy, evidently and nannyml (ARGS="--rows 100000")
 	@bench/drift/setup
 	@OMP_NUM_THREADS=1 $(PY) -m bench.drift $(ARGS)
+
+bench-batch: $(READY) ## 2 M rows of Parquet scored, beside a plain loop, pandas and Ray Data (ARGS="--rows 200000 --many 1000000")
+	@bench/batch/setup
+	@$(PY) -m bench.batch $(ARGS)
 
 bench-drift-levels: $(READY) ## False alarms of 1,000 redrawn quiet windows of real records, and power (ARGS="--windows 100")
 	@OMP_NUM_THREADS=1 $(PY) -m bench.drift.levels $(ARGS)
@@ -117,5 +121,5 @@ bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as i
 	@PATH="$(CURDIR)/.cache/bench-tools/bin:$$PATH" $(PY) -m bench.online.soak $(ARGS)
 
 .PHONY: help setup demo demo-down test lint unit contract fuzz cluster-tests e2e format golden crds proto lock binaries cluster \
-	cluster-down cluster-status images ingress bench bench-operator bench-online bench-drift \
+	cluster-down cluster-status images ingress bench bench-operator bench-online bench-drift bench-batch \
 	bench-drift-levels bench-evidence bench-gateway bench-monitor bench-soak

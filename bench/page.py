@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.batch import page as batch
 from bench.drift import levels
 from bench.drift import page as drift
 from bench.evidence import page as evidence
@@ -25,6 +26,7 @@ Tables = Callable[[Mapping[str, Any]], str]
 SECTIONS: Mapping[str, Tables] = {
     "online": online.tables,
     "drift": drift.tables,
+    "batch": batch.tables,
     "soak": soak.tables,
     "gateway": gateway.tables,
 }
@@ -43,7 +45,9 @@ def main() -> int:
 def rewritten(page: str, sections: Mapping[str, Tables] = SECTIONS) -> str:
     """The page with the tables of every stored result; raises ValueError when a bench's marks are not there."""
     for name, tables in sections.items():
-        page = with_tables(page, name, tables(json.loads((RESULTS / f"{name}.json").read_text())))
+        stored = RESULTS / f"{name}.json"
+        # A bench of which no run is stored yet has its marks, and nothing between them.
+        page = with_tables(page, name, tables(json.loads(stored.read_text())) if stored.exists() else "")
     return page
 
 

@@ -99,7 +99,11 @@ def open_source(uri: str, open_store: Callable[[str], ObjectStore]) -> Source:
 
 
 def _source(uri: str, store: ObjectStore, only: str | None) -> Source:
-    return Source(uri, RetryingStore(store), store.root if isinstance(store, DirectoryStore) else None, only)
+    if isinstance(store, DirectoryStore):
+        # Whole, so that the same words in another folder are not taken for the same input.
+        where = store.root if only is None else store.root / only
+        return Source(str(where), RetryingStore(store), store.root, only)
+    return Source(uri, RetryingStore(store), None, only)
 
 
 class _Ranged(io.RawIOBase):
