@@ -1,1 +1,1 @@
-"""Batch scoring: whole processes of ours and of others over the same Parquet, and what reading, scoring and writing cost."""
+"""Batch scoring: processes of ours and of others over one table, and what reading, scoring and writing cost."""

@@ -8,7 +8,7 @@ from modelloop_core.inference.arrays import Float32s, Floats
 
 
 class Model(Protocol):
-    """A loaded model, to be called from one thread at a time."""
+    """A loaded model; several threads may call it at once, as both runtimes allow."""
 
     @property
     def open_ended(self) -> bool:

@@ -133,6 +133,34 @@ def test_a_file_that_somebody_took_away_is_written_again(loaded: LoadedVersion, 
     assert batches.predictions(whole(run(loaded, inputs, store)), store).num_rows == ROWS
 
 
+def test_what_a_dead_process_left_under_a_name_gives_way(loaded: LoadedVersion, inputs: Path) -> None:
+    store = MemoryStore()
+    store.create(f"{FOLDER}part-00001.parquet", b"of another build, and no longer wanted")
+    assert batches.predictions(whole(run(loaded, inputs, store)), store).num_rows == ROWS
+
+
+def test_threads_change_no_byte(loaded: LoadedVersion, tmp_path: Path) -> None:
+    path = write(people(60_000), tmp_path / "in.parquet", 20_000)
+    one, four = MemoryStore(), MemoryStore()
+    files = whole(run(loaded, path, one, shards=1, threads=1)).manifest.files
+    assert whole(run(loaded, path, four, shards=1, threads=4)).manifest.files == files
+
+
+def test_names_with_dots_are_names(tmp_path: Path) -> None:
+    from support import model_files
+
+    inputs = tuple(published.NumericFeature(name=name) for name in ("a.b", "a"))
+    signature = published.Signature(inputs=inputs, output=published.A_VALUE)
+    model = model_files.torchscript(model_files.Mean(), tmp_path / "model.ts.pt")
+    published.publish(tmp_path / "registry", model, signature)
+    registry = batches.Registry(batches.DirectoryStore(tmp_path / "registry"))
+    loaded = batches.load_version(registry, batches.Version(1, 2, 3), tmp_path, device="cpu")
+    path = write(pa.table({"a.b": [1.0, 2.0], "a": [3.0, 5.0], "b": [9.0, 9.0]}), tmp_path / "in.parquet")
+    store = MemoryStore()
+    found = batches.predictions(whole(run(loaded, path, store, keys=("b",))), store)
+    assert found.column("prediction").to_pylist() == [2.0, 3.5]
+
+
 def test_two_at_once_write_everything_once(loaded: LoadedVersion, inputs: Path) -> None:
     store = MemoryStore()
     results: list[Result] = []
