@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-_DTYPES = {
+_DTYPES: dict[pa.DataType, np.dtype[Any]] = {
     pa.float32(): np.dtype(np.float32),
     pa.float64(): np.dtype(np.float64),
     pa.int32(): np.dtype(np.int32),
@@ -22,7 +23,7 @@ def floats(values: npt.NDArray[np.floating], precise: bool) -> pa.Array:
     return _over(pa.float64() if precise else pa.float32(), wanted)
 
 
-def view(column: pa.Array) -> npt.NDArray[np.generic]:
+def view(column: pa.Array) -> npt.NDArray[Any]:
     """The memory of a column of numbers [n]; what stands where it is null means nothing."""
     dtype = _DTYPES[column.type]
     buffer = column.buffers()[1]

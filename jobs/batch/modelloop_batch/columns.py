@@ -21,8 +21,7 @@ LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 """Models compute in float32: a number beyond is none to them."""
 
 Mask = npt.NDArray[np.bool_]
-Column = pa.Array
-Reader = Callable[[Column], Float64s]
+Reader = Callable[[pa.Array], Float64s]
 
 
 class Refused(NamedTuple):
@@ -74,18 +73,18 @@ def reader_of(feature: Feature) -> Reader:
     return numbers
 
 
-def numbers(column: Column) -> Float64s:
+def numbers(column: pa.Array) -> Float64s:
     """float64 or float32 [n] of a column of numbers, NaN for null; a view of its memory where that can be."""
     if types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not (types.is_float64(column.type) or types.is_float32(column.type)):
         # Not safe: a whole number beyond 2**53 becomes its neighbour, as online.
         column = _as_float64(column)
-    values: Float64s = arrays.view(column)
+    values = arrays.view(column)
     return np.where(arrays.nulls(column), np.nan, values) if column.null_count else values
 
 
-def _as_float64(column: Column) -> Column:
+def _as_float64(column: pa.Array) -> pa.Array:
     if types.is_boolean(column.type):
         column = column.cast(pa.uint8())
     return column.cast(pa.float64(), safe=False)
@@ -98,7 +97,7 @@ class _Levels:
         self._texts = arrays.strings(feature.levels)
         self._codes = {level: float(code) for code, level in enumerate(feature.levels)}
 
-    def __call__(self, column: Column) -> Float64s:
+    def __call__(self, column: pa.Array) -> Float64s:
         if types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if types.is_integer(column.type) or types.is_boolean(column.type):
@@ -107,7 +106,7 @@ class _Levels:
             return self._of_texts(column)
         return self._of_others(column)
 
-    def _of_texts(self, column: Column) -> Float64s:
+    def _of_texts(self, column: pa.Array) -> Float64s:
         places = compute.index_in(column, value_set=self._texts.cast(column.type), skip_nulls=True)
         codes = arrays.view(places).astype(np.float64)
         if places.null_count:
@@ -116,7 +115,7 @@ class _Levels:
             codes[arrays.nulls(column)] = np.nan
         return codes
 
-    def _of_others(self, column: Column) -> Float64s:
+    def _of_others(self, column: pa.Array) -> Float64s:
         """Of floats and decimals, whose texts Arrow writes otherwise than callers do."""
         encoded = column.dictionary_encode()
         values = encoded.dictionary.to_pylist()

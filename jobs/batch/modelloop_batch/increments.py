@@ -42,10 +42,11 @@ def of_scalar(column: pa.Array) -> int | str:
 def is_new(column: pa.Array, keys: pa.Array, after: Moment, seen: pa.Array) -> Mask:
     """Which rows are later than `after`, or of that moment with a key that is not among `seen`; nulls are new."""
     if types.is_string(column.type):
-        values, moment = np.array(column.to_pylist(), dtype=object), str(after.value)
+        values = np.array(column.to_pylist(), dtype=object)
         values[arrays.nulls(column)] = ""
     else:
-        values, moment = arrays.view(_as_number(column)), int(after.value)
+        values = arrays.view(_as_number(column))
+    moment = after.value
     known = arrays.bits(compute.is_in(keys, value_set=seen.cast(keys.type)))
     found: Mask = (values > moment) | ((values == moment) & ~known) | arrays.nulls(column)
     return found.astype(np.bool_)
@@ -74,7 +75,7 @@ def later(ours: Newest | None, theirs: Newest | None) -> Newest | None:
 
 def latest_of(moments: Sequence[Moment]) -> Moment | None:
     """The latest moment of one column."""
-    return max(moments, key=lambda moment: moment.value, default=None)  # type: ignore[arg-type,return-value]
+    return max(moments, key=lambda moment: moment.value, default=None)
 
 
 def _as_number(column: pa.Array) -> pa.Array:

@@ -19,8 +19,6 @@ from modelloop_core.storage.directory import DirectoryStore
 from modelloop_core.storage.port import NotFound, ObjectInfo, ObjectStore
 from modelloop_core.wire.batch import InputFile
 
-Batch = pa.RecordBatch
-
 _SUFFIX = ".parquet"
 _BAD = (pa.ArrowException, OSError, ValueError)
 
@@ -65,7 +63,9 @@ class Source:
         with file:
             yield file
 
-    def batches(self, file: InputFile, groups: Sequence[int], columns: Sequence[str], rows: int) -> Iterator[Batch]:
+    def batches(
+        self, file: InputFile, groups: Sequence[int], columns: Sequence[str], rows: int
+    ) -> Iterator[pa.RecordBatch]:
         """Row groups of a file in order, at most so many rows at a time; raises CorruptInput."""
         with self.opened(file.key, file.size) as opened:
             batches = opened.iter_batches(rows, row_groups=list(groups), columns=list(columns))

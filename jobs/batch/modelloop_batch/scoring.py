@@ -162,7 +162,7 @@ class Fates:
     @property
     def reasons(self) -> dict[str, int]:
         """How many rows there are for each thing that was wrong."""
-        counted = np.bincount(self.codes[self.codes != TAKEN], minlength=len(self.faults)) if self.any else []
+        counted = np.bincount(self.codes[self.codes != TAKEN], minlength=len(self.faults))
         found: Counter[str] = Counter()
         for (column, reason), count in zip(self.faults, counted, strict=False):
             found[f"{column}: {reason}"] += int(count)
