@@ -1,4 +1,4 @@
-"""`modelloop score`: one batch run on this machine, exactly as a Job does it."""
+"""`modelloop score`: one batch run on this machine."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Batch scoring: Parquet in, Parquet out, with one version of a model; the same in a Job and in `modelloop score`."""
+"""Batch scoring: Parquet in, Parquet out, with one version of a model; `modelloop score` runs it."""
