@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from modelloop_core.api import MLModel
@@ -19,6 +20,8 @@ _GPU = "nvidia.com/gpu"
 _NODES_KEPT_SECONDS = 60.0
 _ADDRESS_KEPT_SECONDS = 60.0
 _MESSAGE_LENGTH = 500
+_OUT_OF_MEMORY = "OOMKilled"
+_HUNGRY = "its container was killed for want of memory (OOMKilled): see spec.serving.resources.limits.memory"
 
 
 class Prober:
@@ -33,6 +36,8 @@ class Prober:
     async def pods(self, model: MLModel, version: Version, facts: DeploymentFacts, is_candidate: bool) -> Pods:
         """The pods of one version: trouble is looked up while some are not ready, endpoints for a ready candidate."""
         ready = facts.settled and facts.ready >= facts.desired
+        since = _shared_since(model)
+        listed = await self._listed(model, version) if since is not None or not ready else []
         return Pods(
             desired=facts.desired,
             ready=facts.ready,
@@ -40,7 +45,8 @@ class Prober:
             reachable=await self._reachable(model, version) if ready and is_candidate else 0,
             count_is_ours=facts.replicas_are_ours,
             deadline_exceeded=facts.deadline_exceeded,
-            trouble=None if ready else await self._trouble(model, version),
+            trouble=None if ready else await self._trouble(model, version, listed),
+            crashes=crashes_of(listed, since) if since is not None else 0,
         )
 
     async def gpu_nodes(self) -> bool:
@@ -77,9 +83,11 @@ class Prober:
         endpoints = [endpoint for item in slices for endpoint in item.get("endpoints") or ()]
         return sum(bool(endpoint.get("conditions", {}).get("ready")) for endpoint in endpoints)
 
-    async def _trouble(self, model: MLModel, version: Version) -> Trouble | None:
+    async def _listed(self, model: MLModel, version: Version) -> list[Object]:
         labels = ",".join(f"{name}={value}" for name, value in selector(model.metadata.name, version).items())
-        pods = await self._cluster.list(POD, model.metadata.namespace, labels)
+        return await self._cluster.list(POD, model.metadata.namespace, labels)
+
+    async def _trouble(self, model: MLModel, version: Version, pods: list[Object]) -> Trouble | None:
         found = [trouble for pod in pods if (trouble := pod_trouble(pod))]
         if not pods:
             return await self._creation_trouble(model, version)
@@ -128,8 +136,30 @@ def pod_trouble(pod: Object) -> Trouble | None:
     return None
 
 
+def crashes_of(pods: list[Object], since: datetime) -> int:
+    """How often containers were started again, of those whose last failure is not older than `since`."""
+    containers = [container for pod in pods for container in pod.get("status", {}).get("containerStatuses", ())]
+    return sum(container["restartCount"] for container in containers if _failed_since(container, since))
+
+
+def _failed_since(container: dict[str, Any], since: datetime) -> bool:
+    ended = container.get("lastState", {}).get("terminated", {})
+    return bool(ended.get("exitCode")) and datetime.fromisoformat(ended["finishedAt"]) >= since
+
+
+def _shared_since(model: MLModel) -> datetime | None:
+    """Since when the live version shares its traffic with a candidate, while it does."""
+    candidate, rollout = model.status.candidate, model.status.rollout
+    if candidate is None or not candidate.requestedWeight or rollout is None or rollout.judgedSince is None:
+        return None
+    return datetime.fromisoformat(rollout.judgedSince)
+
+
 def _from_exit(terminated: dict[str, Any]) -> Trouble:
     code, message = terminated["exitCode"], terminated.get("message", "")
+    # Before its last words, which it wrote without knowing that the kernel would end it.
+    if terminated.get("reason") == _OUT_OF_MEMORY:
+        return Trouble(_OUT_OF_MEMORY, _HUNGRY)
     permanent = code == EXIT_PERMANENT
     try:
         told = json.loads(message)

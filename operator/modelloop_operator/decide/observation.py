@@ -52,7 +52,8 @@ class Pods:
     """The pods of one version as its Deployment reports them.
 
     `settled` when the newest template runs everywhere, `reachable` counts pods with ready endpoints (looked up for a
-    ready candidate only), `count_is_ours` while the operator and not an autoscaler sets `desired`.
+    ready candidate only), `count_is_ours` while the operator and not an autoscaler sets `desired`. `crashes` counts how
+    often containers were started again because they had failed since a candidate got traffic (looked up while it has).
     """
 
     desired: int
@@ -62,6 +63,7 @@ class Pods:
     count_is_ours: bool = True
     deadline_exceeded: bool = False
     trouble: Trouble | None = None
+    crashes: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from modelloop_operator.decide.observation import Observation, Pods, Policy
 from modelloop_operator.decide.plan import Plan, plan_of
 
 MOST_LOSSES = 3
-"""How often a version may lose all its pods under traffic before it is taken back."""
+"""How often a version may lose all its pods under traffic, or a container of it may crash, before it is taken back."""
+
+_TIMES_AS_OFTEN = 5
 
 
 def about_candidate(candidate: Version, seen: Observation, now: datetime, policy: Policy) -> Decision:
@@ -37,7 +39,18 @@ def _failed(candidate: Version, pods: Pods | None, seen: Observation) -> Refuse 
         return Refuse(candidate, "ProgressDeadlineExceeded", unready(candidate, pods, _needed(seen)))
     if seen.judgement is not None and seen.judgement.verdict is Verdict.FAILED and weight_of(seen):
         return Refuse(candidate, "EvidenceFailed", f"at {weight_of(seen)} %: {seen.judgement.message}")
+    if pods is not None and _keeps_crashing(pods, seen.pods.get(seen.stable) if seen.stable else None):
+        why = f": {pods.trouble.message}" if pods.trouble else ""
+        return Refuse(candidate, "KeepsCrashing", f"its containers failed {pods.crashes} times under traffic{why}")
     return None
+
+
+def _keeps_crashing(pods: Pods, live: Pods | None) -> bool:
+    """Whether its containers crash often, and much oftener than those of the live version.
+
+    A container that dies takes with it what it counted, so no evidence speaks of it. What kills both is not its fault.
+    """
+    return pods.crashes >= MOST_LOSSES and pods.crashes > _TIMES_AS_OFTEN * (live.crashes if live is not None else 0)
 
 
 def _lost(candidate: Version, seen: Observation) -> Refuse | Shift:

@@ -197,6 +197,13 @@ LOSSES = [
     pytest.param(2, Refuse, "KeepsFailing", id="the third time it is taken back"),
 ]
 
+CRASHES = [
+    pytest.param(2, 0, "StepPassed", id="twice may be chance"),
+    pytest.param(3, 0, "KeepsCrashing", id="three times, and the live version never"),
+    pytest.param(15, 3, "StepPassed", id="five times as often as the live version: that may be both"),
+    pytest.param(16, 3, "KeepsCrashing", id="oftener than that"),
+]
+
 SPEC_CHANGES = [
     pytest.param({"version": "1.0.0"}, (), Abandon, "Superseded", id="back to the old version returns to it"),
     pytest.param({"version": "1.1.0"}, (), Advance, "StepPassed", id="the same version again goes on"),
@@ -218,6 +225,15 @@ def test_what_stays_without_a_verdict(since: int, then: str, kind: type, reason:
     seen = in_rollout(rollout=doubted, judgement=INCONCLUSIVE, declared={"onInconclusive": then})
     move = decide(seen, NOW, POLICY)
     assert (type(move), move.reason) == (kind, reason)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "reason"), CRASHES)
+def test_a_version_whose_pods_crash_one_at_a_time(ours: int, theirs: int, reason: str) -> None:
+    seen = in_rollout()
+    crashed = {version: replace(pods, crashes=ours) for version, pods in seen.pods.items()}
+    assert seen.stable is not None
+    crashed[seen.stable] = replace(seen.pods[seen.stable], crashes=theirs)
+    assert decide(replace(seen, pods=crashed), NOW, POLICY).reason == reason
 
 
 @pytest.mark.parametrize(("before", "kind", "reason"), LOSSES)

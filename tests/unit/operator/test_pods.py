@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ import pytest
 from fakes.cluster import FakeCluster
 from fakes.seen import GATEWAY as EDGE
 from fakes.seen import a_model
+from modelloop_core.api.status import RolloutStatus, VersionStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
 from modelloop_operator.cluster.facts import DeploymentFacts
 from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD
-from modelloop_operator.cluster.pods import Prober, address_of, pod_trouble
+from modelloop_operator.cluster.pods import Prober, address_of, crashes_of, pod_trouble
 from modelloop_operator.decide.observation import Pods, Trouble
 from modelloop_operator.naming import selector
 
@@ -42,6 +44,7 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
 
+OOM = "its container was killed for want of memory (OOMKilled): see spec.serving.resources.limits.memory"
 TROUBLES = [
     pytest.param({}, None, id="a pod without a status"),
     pytest.param({"status": {"phase": "Running"}}, None, id="a pod that runs"),
@@ -70,9 +73,9 @@ TROUBLES = [
         id="its last line of log",
     ),
     pytest.param(
-        container(state=ended(137, "", "OOMKilled")),
-        Trouble("ContainerFailed", "exit code 137: OOMKilled"),
-        id="too little memory",
+        container(state=waiting("CrashLoopBackOff"), lastState=ended(137, '{"event": "ready"}', "OOMKilled")),
+        Trouble("OOMKilled", OOM),
+        id="too little memory: its last words do not know",
     ),
     pytest.param(
         container(state=ended(EXIT_PERMANENT, "[1, 2]")),
@@ -151,6 +154,32 @@ def test_a_permanent_trouble_counts_before_others() -> None:
     found = look(cluster, STARTING).trouble
     assert found is not None
     assert found.permanent
+
+
+def test_crashes_are_counted_of_containers_that_failed_under_traffic() -> None:
+    since = datetime.fromisoformat("2026-03-01T12:00:00Z")
+
+    def pod(times: int, code: int, at: str) -> dict[str, Any]:
+        found = container(lastState={"terminated": {"exitCode": code, "finishedAt": f"2026-03-01T{at}Z"}})
+        found["status"]["containerStatuses"][0]["restartCount"] = times
+        return found
+
+    failed, before, ended_well = pod(2, 137, "12:00:00"), pod(5, 137, "11:59:59"), pod(3, 0, "12:30:00")
+    assert crashes_of([failed, pod(1, 1, "13:00:00"), before, ended_well, container(restartCount=0)], since) == 3
+
+
+@pytest.mark.parametrize(("weight", "crashes"), [(25, 3), (0, 0)], ids=["under traffic", "without any"])
+def test_crashes_are_looked_up_while_a_candidate_has_traffic(weight: int, crashes: int) -> None:
+    cluster, model = FakeCluster(), a_model()
+    put_pod(
+        cluster, "a", restartCount=3, lastState={"terminated": {"exitCode": 137, "finishedAt": "2026-03-01T13:00:00Z"}}
+    )
+    tried = VersionStatus(version="1.1.0", requestedWeight=weight)
+    rollout = RolloutStatus(strategy="Canary", startedAt="2026-03-01T11:00:00Z", judgedSince="2026-03-01T12:00:00Z")
+    status = model.status.model_copy(update={"candidate": tried, "rollout": rollout})
+    model = model.model_copy(update={"status": status})
+    found: Pods = ask(cluster, lambda prober: prober.pods(model, ONE, READY, False))
+    assert (found.crashes, found.trouble) == (crashes, None)
 
 
 def test_without_any_pod_the_deployment_says_why() -> None:
