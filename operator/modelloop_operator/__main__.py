@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -38,8 +39,10 @@ from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Cluster, ClusterError
 from modelloop_operator.cluster.predictor_token import PredictorToken
+from modelloop_operator.cluster.prometheus import HttpPrometheus, Prometheus
 from modelloop_operator.cluster.registries import open_registry
 from modelloop_operator.cluster.reports import Reports
+from modelloop_operator.cluster.runs import Runs
 from modelloop_operator.cluster.tales import Tales
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
@@ -69,6 +72,7 @@ class Operator:
         served: frozenset[Kind],
         registry: CollectorRegistry,
         monitor: Monitor | None,
+        prometheus: Prometheus | None = None,
     ) -> None:
         self.cluster, self.settings, self.served = cluster, settings, served
         self.cache = Cache()
@@ -102,13 +106,17 @@ class Operator:
         )
         self.tales = Tales(monitor, time.monotonic)
         self.judgements = Judgements(
-            monitor, on_change=self.queue.add, on_read=self.metrics.asked, clock=time.monotonic
+            monitor, prometheus, on_change=self.queue.add, on_read=self.metrics.asked, clock=time.monotonic
+        )
+        self.runs = Runs(
+            credentials, open_registry, Lanes(time.monotonic), on_change=self.queue.add, clock=time.monotonic
         )
         self.loop = Loop(self.queue, self._reconciler(), self.metrics, time.monotonic)
         self.synced = False
 
     def _reconciler(self) -> Reconciler:
-        settings, offered = self.settings, discovery.capabilities(self.served)
+        settings = self.settings
+        offered = replace(discovery.capabilities(self.served), prometheus=bool(settings.prometheus_url))
         prober = Prober(self.cluster, clock=time.monotonic)
         return Reconciler(
             cache=self.cache,
@@ -121,6 +129,7 @@ class Operator:
                 self.reports,
                 self.captures,
                 self.judgements,
+                self.runs,
                 lambda: offered,
                 settings.cluster_name,
             ),
@@ -150,6 +159,7 @@ class Operator:
             tasks.create_task(self.reports.poll())
             tasks.create_task(self.captures.prune())
             tasks.create_task(self.judgements.poll())
+            tasks.create_task(self.runs.poll())
             for _ in range(self.settings.workers):
                 tasks.create_task(self.loop.work())
 
@@ -236,6 +246,12 @@ def _monitor(settings: Settings, session: aiohttp.ClientSession) -> Monitor | No
     return HttpMonitor(session, settings.monitor_url, settings.monitor_token.get_secret_value().strip())
 
 
+def _prometheus(settings: Settings, session: aiohttp.ClientSession) -> Prometheus | None:
+    if not settings.prometheus_url:
+        return None
+    return HttpPrometheus(session, settings.prometheus_url, settings.prometheus_token.get_secret_value().strip())
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -255,8 +271,10 @@ async def run(settings: Settings) -> int:
         async with await api_client() as api, aiohttp.ClientSession() as session:
             cluster = KubernetesApi(api, MANAGER)
             served = await served_kinds(cluster, settings.probe_namespace)
-            monitor = _monitor(settings, session)
-            operator.append(Operator(cluster, settings, served=served, registry=registry, monitor=monitor))
+            monitor, prometheus = _monitor(settings, session), _prometheus(settings, session)
+            operator.append(
+                Operator(cluster, settings, served=served, registry=registry, monitor=monitor, prometheus=prometheus)
+            )
             return await operator[0].run()
     finally:
         await pages.cleanup()

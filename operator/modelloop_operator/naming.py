@@ -27,6 +27,20 @@ def versioned_name(model: str, version: Version) -> str:
     return f"{plain[: _NAME_LENGTH - 9].rstrip('-')}-{digest}"
 
 
+def mirror_name(model: str, version: Version) -> str:
+    """Name of the Service by which copies of requests come to a version."""
+    name = f"{versioned_name(model, version)}-mirror"
+    if len(name) <= _NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: _NAME_LENGTH - 9].rstrip('-')}-{digest}"
+
+
+def run_name(model: str, kind: str, digest: str) -> str:
+    """Name of a run: of its Job, and of its outcome in a registry that other clusters may share."""
+    return f"{model}-{kind}-{digest[:12]}"
+
+
 def selector(model: str, version: Version) -> dict[str, str]:
     """Labels that pick exactly the pods of one version."""
     return {MODEL_LABEL: model, VERSION_LABEL: str(version)}

@@ -149,6 +149,7 @@ class Reconciler:
         self.reports.release(key)
         self.observer.captures.release(key)
         self.observer.judgements.release(key)
+        self.observer.runs.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
         self._refusals.pop(key, None)

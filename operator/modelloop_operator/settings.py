@@ -30,6 +30,8 @@ class Settings(BaseSettings):
     monitor_url: str = Field(default="", pattern=r"^(https?://[^@\s]+)?$")
     monitor_token: SecretStr = SecretStr("")
     monitor_secret: str = ""
+    prometheus_url: str = Field(default="", pattern=r"^(https?://[^@\s]+)?$")
+    prometheus_token: SecretStr = SecretStr("")
     monitor_poll_seconds: float = Field(default=60.0, ge=1)
 
     @property

@@ -14,7 +14,9 @@ from modelloop_core.storage.s3 import S3Store
 from support.s3_server import ACCESS_KEY, SECRET_KEY, S3Server
 from support.versions import a_version
 
-CHILDREN = "deployments,services,serviceaccounts,poddisruptionbudgets,horizontalpodautoscalers,httproutes,ingresses"
+CHILDREN = (
+    "deployments,jobs,services,serviceaccounts,poddisruptionbudgets,horizontalpodautoscalers,httproutes,ingresses"
+)
 OURS = "app.kubernetes.io/managed-by=modelloop"
 SETTLE_SECONDS = 60.0
 

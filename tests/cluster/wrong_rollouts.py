@@ -19,10 +19,27 @@ REFUSED_OF_ROLLOUTS = [
     ),
     wrong_rollout("steps", [], ".steps", "at least 1 items", id="no step"),
     wrong_rollout("steps", [{"weight": n + 1} for n in range(17)], ".steps", "at most 16", id="too many steps"),
-    wrong_rollout("steps", [{"hold": "1h"}], ".steps[0].weight", "Required", id="a step without a weight"),
+    wrong_rollout("steps", [{"hold": "1h"}], ".steps[0]", "either a weight or a mirror", id="a step of nothing"),
+    wrong_rollout(
+        "steps", [{"weight": 5, "mirror": 5}], ".steps[0]", "either a weight or a mirror", id="a step of both"
+    ),
+    wrong_rollout("steps", [{"mirror": 101}], ".steps[0].mirror", "or equal to 100", id="more copies than requests"),
+    *(
+        wrong_rollout("steps", steps, ".steps", "must rise", id=f"steps {steps}")
+        for steps in (
+            [{"weight": 5}, {"mirror": 10}],
+            [{"mirror": 50}, {"mirror": 10}],
+            [{"mirror": 10}, {"mirror": 10}, {"weight": 5}],
+        )
+    ),
+    wrong_rollout("analysis", {"minAgreement": 0.9}, "", "needs a step with mirror", id="agreement without copies"),
+    wrong_rollout("analysis", {"minAgreement": 1}, ".analysis.minAgreement", "at most 0.9999", id="all must agree"),
     wrong_rollout("steps", [{"weight": 100}], ".steps[0].weight", "less than or equal to 99", id="all of it as a step"),
     wrong_rollout("steps", [{"weight": 0}], ".steps[0].weight", "greater than or equal to 1", id="nothing as a step"),
     wrong_rollout("steps", [{"weight": 5, "hold": "soon"}], ".steps[0].hold", "should match", id="a hold of words"),
+    wrong_rollout("staging", {"replay": 10_001}, ".staging.replay", "or equal to 10000", id="too many replays"),
+    wrong_rollout("staging", {"replay": -1}, ".staging.replay", "or equal to 0", id="fewer replays than none"),
+    wrong_rollout("staging", {"hold": "a while"}, ".staging.hold", "should match", id="a staging hold of words"),
     wrong_rollout("strategy", "AB", ".strategy", 'supported values: "Canary", "BlueGreen"', id="a strategy"),
     wrong_rollout("onInconclusive", "Promote", ".onInconclusive", "supported values", id="promotion on silence"),
     *(
@@ -41,5 +58,21 @@ REFUSED_OF_ROLLOUTS = [
     wrong_rollout("analysis", {"maxLatencyP95": "11s"}, ".analysis.maxLatencyP95", "at most 10s", id="too slow"),
     wrong_rollout("analysis", {"maxLatencyP95": "0ms"}, ".analysis.maxLatencyP95", "longer than zero", id="no time"),
     wrong_rollout("analysis", {"falseRollbackRate": 0}, ".analysis.falseRollbackRate", "at least 0.000001", id="never"),
-    wrong_rollout("analysis", {"metrics": []}, ".analysis.metrics", "unknown field", id="metrics of one's own"),
+    *(
+        wrong_rollout("analysis", {"metrics": metrics}, f".analysis.metrics{at}", told, id=name)
+        for metrics, at, told, name in (
+            ([{"name": "p99", "promql": "up"}], "[0]", "either max or min", "a metric without a limit"),
+            ([{"name": "p99", "promql": "up", "max": 1, "min": 0}], "[0]", "either max or min", "with two limits"),
+            ([{"name": "P99", "promql": "up", "max": 1}], "[0].name", "should match", "a metric's name"),
+            ([{"name": "p99", "promql": "", "max": 1}], "[0].promql", "at least 1 chars", "no question"),
+            (
+                [{"name": "p99", "promql": "up{v='{{a}}'}", "max": 1}],
+                "[0]",
+                "in double braces",
+                "a word nobody knows",
+            ),
+            ([{"name": "p99", "promql": "up", "max": 1}] * 2, "[1]", "Duplicate value", "a name twice"),
+            ([{"name": f"m{n}", "promql": "up", "max": 1} for n in range(11)], "", "at most 10", "too many metrics"),
+        )
+    ),
 ]

@@ -27,6 +27,8 @@ CHANGED: dict[str, Any] = {
     "operator.progressDeadlineSeconds": 300,
     "operator.ownIdentityEndpoints": ["http://store:9000"],
     "operator.monitorPollSeconds": 30,
+    "operator.prometheusURL": "http://prometheus.monitoring:9090",
+    "operator.prometheusTokenSecretName": "prometheus-token",
     "monitor.enabled": False,
     "monitor.replicas": 2,
     "monitor.database.secretName": "postgresql",

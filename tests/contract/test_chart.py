@@ -113,7 +113,10 @@ def test_every_pod_passes_pod_security_restricted(values: dict[str, Any]) -> Non
 
 
 def test_the_operator_reads_every_variable_that_the_chart_sets_and_takes_the_defaults() -> None:
-    watched = {"monitor": {"token": {"secretName": "token", "predictorSecretName": "token"}}}
+    watched = {
+        "monitor": {"token": {"secretName": "token", "predictorSecretName": "token"}},
+        "operator": {"prometheusTokenSecretName": "token"},
+    }
     (container,) = the(render(watched), "Deployment", "operator")["spec"]["template"]["spec"]["containers"]
     told = {entry["name"].removeprefix("MODELLOOP_").lower(): entry.get("value") for entry in container["env"]}
     assert set(told) == set(Settings.model_fields)

@@ -154,6 +154,32 @@ def test_what_is_no_live_traffic_is_answered_and_not_counted(folder: Path, monit
     assert unseen == {"mirror": 1}
 
 
+def test_copies_are_told_apart_with_their_answers(folder: Path, monitor: MonitorStub) -> None:
+    capture = '{"predictions": 1.0, "features": 0.0}'
+    with counting(folder, monitor, mirror_port=0, capture=capture) as predictor:
+        mirror = f"http://127.0.0.1:{predictor.named('listening')[0]['mirror_port']}"
+        ids = [f"copy-{place}" for place in range(3)]
+        for number, path, document in (
+            (0, "/predict", {"features": PERSON}),
+            (1, "/predict", {"instances": [PERSON, PERSON]}),
+            (2, INFER, {"inputs": person()}),
+        ):
+            headers = {"x-request-id": ids[number]}
+            assert httpx.post(f"{mirror}{path}", json=document, headers=headers).status_code == 200
+        assert httpx.post(f"{mirror}/predict", json={"features": [1]}).status_code == 422
+        assert predictor.predict({"features": PERSON}).status_code == 200
+        reaches(monitor, predictor, 1)
+        told = lambda: sum(post.mirrored.requests for post in monitor.posts if post.mirrored)  # noqa: E731
+        eventually(lambda: told() >= 4, "four copies", lambda: f"{told()}; {predictor.describe()}")
+    copies = [post.mirrored for post in monitor.posts if post.mirrored]
+    assert (sum(one.rows for one in copies), sum(one.invalid for one in copies)) == (4, 1)
+    logged = [(one.request_id, one.row) for post in monitor.posts for one in post.mirrored_predictions]
+    assert sorted(logged) == [("copy-0", 0), ("copy-1", 0), ("copy-1", 1), ("copy-2", 0)]
+    assert sum(len(post.predictions) for post in monitor.posts) == 1, "a copy is in no log that labels find"
+    assert [one.entity for post in monitor.posts for one in post.mirrored_predictions] == [None] * 4
+    assert monitor.total("age") == 1
+
+
 def test_refused_and_fallback_answers_are_traffic_but_no_rows(tmp_path: Path, monitor: MonitorStub) -> None:
     model = model_files.torchscript(model_files.RaisesAboveHundred(), tmp_path / ModelFormat.TORCHSCRIPT.value)
     reference = build_reference(pair(), np.arange(40.0).reshape(20, 2), np.full(20, 0.5))

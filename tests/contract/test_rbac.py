@@ -12,7 +12,7 @@ import pytest
 import modelloop_operator
 from contract.helm import NAMESPACE, Object, of_kind, render
 from modelloop_operator.cluster import kinds
-from modelloop_operator.cluster.kinds import CHILD_KINDS, MLMODEL, OPTIONAL_CHILD_KINDS, Kind
+from modelloop_operator.cluster.kinds import CHILD_KINDS, CREATE_ONLY, MLMODEL, OPTIONAL_CHILD_KINDS, Kind
 
 Right = tuple[str, str, str]
 """API group, resource, verb."""
@@ -35,7 +35,8 @@ VARIABLES: dict[tuple[str, str, str], tuple[Kind, ...]] = {
     ("loop.py", "list", "kind"): WATCHED,
     ("discovery.py", "list", "kind"): (MLMODEL, *OPTIONAL_CHILD_KINDS),
     ("apply.py", "get", "kind"): CHILDREN,
-    ("apply.py", "apply", "kind"): CHILDREN,
+    ("apply.py", "apply", "kind"): tuple(kind for kind in CHILDREN if kind not in CREATE_ONLY),
+    ("apply.py", "create", "kind"): tuple(CREATE_ONLY),
     ("apply.py", "delete", "child.kind"): CHILDREN,
 }
 """What a call means whose kind is no constant: file, verb, expression."""

@@ -16,7 +16,16 @@ from modelloop_operator.cluster.kinds import Kind
 from modelloop_operator.cluster.port import ClusterError, Conflict, Missing, Object, Rejected, Unreachable
 
 BUILT_IN = frozenset(
-    {*kinds.CHILD_KINDS, kinds.ENDPOINT_SLICE, kinds.POD, kinds.SECRET, kinds.NODE, kinds.EVENT, kinds.LEASE}
+    {
+        *kinds.CHILD_KINDS,
+        kinds.ENDPOINT_SLICE,
+        kinds.POD,
+        kinds.SECRET,
+        kinds.NODE,
+        kinds.EVENT,
+        kinds.LEASE,
+        kinds.QUOTA,
+    }
 )
 EVERYTHING = BUILT_IN | {*kinds.OPTIONAL_CHILD_KINDS, kinds.MLMODEL, kinds.GATEWAY}
 _KEYED_STATUS = {"conditions": "type", "failedVersions": "version", "warm": "version"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fakes.cluster import FakeCluster
-from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, SERVICE
+from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, SERVICE
 from modelloop_operator.cluster.port import Object
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -14,11 +15,15 @@ SERVICE_NAME = "kubernetes.io/service-name"
 
 @dataclass
 class Controllers:
-    """One `step` moves each object one stage on; `broken` names Deployments whose pods never get ready."""
+    """One `step` moves each object one stage on; `broken` names Deployments whose pods never get ready.
+
+    A Job is done when `on_job` has done its work.
+    """
 
     cluster: FakeCluster
     broken: set[str] = field(default_factory=set)
     gateway_answers: bool = True
+    on_job: Callable[[Object], None] | None = None
 
     def step(self) -> bool:
         """One stage for everything; returns whether anything changed."""
@@ -28,6 +33,11 @@ class Controllers:
             self.cluster.set_status(DEPLOYMENT, live["metadata"]["namespace"], name, self._deployment(name, live))
         for live in list(self.cluster.of(SERVICE).values()):
             self._endpoints(live)
+        for name, live in list(self.cluster.of(JOB).items()):
+            if self.on_job is not None and "status" not in live:
+                self.on_job(live)
+                done: Object = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
+                self.cluster.set_status(JOB, live["metadata"]["namespace"], name, done)
         for name, live in list(self.cluster.of(HTTP_ROUTE).items()):
             if self.gateway_answers:
                 self.cluster.set_status(HTTP_ROUTE, live["metadata"]["namespace"], name, _accepted(live))

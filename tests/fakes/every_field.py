@@ -276,6 +276,20 @@ SPECS: dict[str, dict[str, Any]] = {
             "paused": False,
         },
     },
+    "rollout-mirrored": {
+        "traffic": {"gateway": EDGE},
+        "rollout": {
+            "staging": {"replay": 200, "hold": "5m"},
+            "steps": [{"mirror": 10, "hold": "1h"}, {"mirror": 100, "hold": "1h"}, {"weight": 5}],
+            "analysis": {
+                "minAgreement": 0.98,
+                "metrics": [
+                    {"name": "p99", "promql": 'p99{version="{{version}}"}', "max": 0.5, "dryRun": True},
+                    {"name": "orders", "promql": 'rate(orders{v="{{ version }}"}[{{interval}}])', "min": 2},
+                ],
+            },
+        },
+    },
     "rollout-all-at-once": {"rollout": {"strategy": "BlueGreen", "keepWarm": "1h"}},
     "ingress": {
         "traffic": {"ingress": {"host": "churn.example", "className": "nginx", "annotations": {"example.org/a": "b"}}}

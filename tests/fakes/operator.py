@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from prometheus_client import CollectorRegistry
 from fakes.cluster import Crashed, FakeCluster
 from fakes.controllers import Controllers
 from fakes.monitor import FakeMonitor
+from fakes.prometheus import FakePrometheus
 from fakes.seen import NOW
 from fakes.virtual_time import Inline
 from modelloop_core.api.spec import Registry as RegistryRef
 from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
+from modelloop_core.storage.port import AlreadyExists
+from modelloop_core.wire.runs import ReplayOutcome, outcome_key
 from modelloop_operator.cluster import discovery
 from modelloop_operator.cluster.alert_secrets import ReadSecrets
 from modelloop_operator.cluster.apply import Applier
@@ -36,7 +40,9 @@ from modelloop_operator.cluster.monitor import Monitor
 from modelloop_operator.cluster.observe import Observer
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
+from modelloop_operator.cluster.prometheus import Prometheus
 from modelloop_operator.cluster.reports import Reports
+from modelloop_operator.cluster.runs import Runs
 from modelloop_operator.cluster.tales import Tales
 from modelloop_operator.cluster.work_queue import WorkQueue
 from modelloop_operator.decide.observation import Policy
@@ -64,6 +70,7 @@ class Life:
     clock: Callable[[], float]
     policy: Policy = field(default_factory=lambda: Policy(drain=timedelta(seconds=5)))
     monitor: Monitor | None = None
+    prometheus: Prometheus | None = None
 
     def __post_init__(self) -> None:
         self.threads_of: Callable[[Endpoint], Executor] = lambda _: Inline(max_workers=1)
@@ -99,7 +106,14 @@ class Life:
         )
         self.tales = Tales(self.monitor, self.clock)
         self.judgements = Judgements(
-            self.monitor, on_change=self.queue.add, on_read=self.metrics.asked, clock=self.clock
+            self.monitor, self.prometheus, on_change=self.queue.add, on_read=self.metrics.asked, clock=self.clock
+        )
+        self.runs = Runs(
+            credentials,
+            lambda ref, keys: self.open(ref, keys),
+            Lanes(self.clock, lambda endpoint: self.threads_of(endpoint)),
+            on_change=self.queue.add,
+            clock=self.clock,
         )
         self.reconciler = self._reconciler()
         self.loop = Loop(self.queue, self.reconciler, self.metrics, self.clock)
@@ -123,6 +137,7 @@ class Life:
                     self.reports.poll(),
                     self.captures.prune(),
                     self.judgements.poll(),
+                    self.runs.poll(),
                     *(self.loop.work() for _ in range(WORKERS)),
                 ):
                     tasks.create_task(work)
@@ -134,7 +149,7 @@ class Life:
         return [kind for kind in (MLMODEL, *CHILD_KINDS, *OPTIONAL_CHILD_KINDS) if kind in self.cluster.served]
 
     def _reconciler(self) -> Reconciler:
-        offered = discovery.capabilities(self.cluster.served)
+        offered = replace(discovery.capabilities(self.cluster.served), prometheus=self.prometheus is not None)
         prober = Prober(self.cluster, clock=self.clock)
         return Reconciler(
             cache=self.cache,
@@ -147,6 +162,7 @@ class Life:
                 self.reports,
                 self.captures,
                 self.judgements,
+                self.runs,
                 lambda: offered,
                 "test",
             ),
@@ -183,11 +199,13 @@ class Stage:
     clock: Callable[[], float]
     cluster: FakeCluster = field(default_factory=FakeCluster)
     monitor: FakeMonitor | None = None
+    prometheus: FakePrometheus | None = None
     deaths: int = 0
     notes: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.controllers = Controllers(self.cluster)
+        self.controllers = Controllers(self.cluster, on_job=self._replay)
+        self.replays: dict[str, Any] = {"asked": 500, "compared": 500}
         self.life = self._new_life()
 
     async def play(self, story: Callable[[Stage], Awaitable[None]]) -> None:
@@ -205,6 +223,15 @@ class Stage:
         """Let virtual time pass."""
         await asyncio.sleep(seconds)
 
+    def _replay(self, job: Object) -> None:
+        """What the Job's pod would leave in the registry, once."""
+        run = job["metadata"]["name"]
+        words = job["spec"]["template"]["spec"]["containers"][0]["command"]
+        about = {"run": run, "version": "1.1.0", "against": words[words.index("--against") + 1]}
+        outcome = ReplayOutcome(**about, began=NOW, ended=NOW, **self.replays)
+        with contextlib.suppress(AlreadyExists):
+            self.registry().store.create(outcome_key(run), outcome.model_dump_json().encode())
+
     def registry(self) -> Registry:
         """The registry that the MLModel names."""
         return Registry(DirectoryStore(self.folder / "models/churn"))
@@ -218,7 +245,7 @@ class Stage:
             self.life = self._new_life()
 
     def _new_life(self) -> Life:
-        return Life(self.cluster, self.folder, self.clock, monitor=self.monitor)
+        return Life(self.cluster, self.folder, self.clock, monitor=self.monitor, prometheus=self.prometheus)
 
     async def _control(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from typing import Any
 from fakes.cluster import EVERYTHING, Events, FakeCluster, Write
 from fakes.monitor import FakeMonitor
 from fakes.operator import Stage
+from fakes.prometheus import FakePrometheus
 from fakes.virtual_time import run_virtually
 from modelloop_core.registry import Registry
 from modelloop_core.storage.directory import DirectoryStore
@@ -154,11 +155,12 @@ def run(
     crash_after: int | None = None,
     served: frozenset[Kind] = EVERYTHING,
     monitor: FakeMonitor | None = None,
+    prometheus: FakePrometheus | None = None,
 ) -> Watched:
     """Play a story on a fresh stage."""
 
     async def main(clock: Callable[[], float]) -> Watched:
-        stage = Watched(folder, clock, FakeCluster(served=served), monitor)
+        stage = Watched(folder, clock, FakeCluster(served=served), monitor, prometheus)
         stage.cluster.events = events
         stage.cluster.crash_after = crash_after
         await stage.play(story)

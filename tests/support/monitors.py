@@ -134,6 +134,7 @@ class Running:
         self.time[0] = at
         self.fold()
         self.monitor.joiner.join(at)
+        self.monitor.comparer.compare(at)
         self.monitor.quality.judge(at)
         self.monitor.quality_gauges.refresh(at)
         self.monitor.evaluator.evaluate(at)

@@ -86,6 +86,10 @@ No wildcard, and Secrets only by name: an MLModel names the one with its registr
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
+# Jobs are made once and never changed.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [""]
   resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
@@ -110,7 +114,7 @@ No wildcard, and Secrets only by name: an MLModel names the one with its registr
   verbs: [get, list, watch, create, patch, delete]
 # Why pods are not ready, and whether a Service already reaches them.
 - apiGroups: [""]
-  resources: [pods]
+  resources: [pods, resourcequotas]
   verbs: [list]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]

@@ -44,7 +44,10 @@ def headline(model: dict[str, Any], status: MLModelStatus) -> str:
 
 def problems(status: MLModelStatus) -> list[str]:
     """Conditions that are not as they should be, each with reason and message."""
-    wrong = dict.fromkeys(("Ready", "RouteAccepted", "DeviceAvailable", "ScalingAvailable"), "False")
+    wrong = dict.fromkeys(
+        ("Ready", "RouteAccepted", "MirrorAvailable", "MetricsAvailable", "DeviceAvailable", "ScalingAvailable"),
+        "False",
+    )
     wrong |= {"MonitoringAvailable": "False", "Stalled": "True", "Degraded": "True", "Drifted": "True"}
     found = [condition for condition in status.conditions if wrong.get(condition.type) == condition.status]
     return [f"{condition.type}: {condition.reason}: {condition.message}" for condition in found]

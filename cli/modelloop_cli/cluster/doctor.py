@@ -55,6 +55,7 @@ def examine(connection: Connection, name: str, now: datetime) -> list[Finding]:
         "secret": lambda: _secrets(connection, spec),
         "gateway": lambda: _traffic(connection, spec),
         "autoscaling": lambda: _scaling(connection, spec),
+        "metric": lambda: _metrics(model, spec),
         "pod": lambda: _pods(connection, name),
         "condition": lambda: _conditions(model, now),
     }
@@ -182,6 +183,25 @@ def _scaling(connection: Connection, spec: MLModelSpec) -> Looked:
         served = connection.read("/apis/metrics.k8s.io/v1beta1")
         found = "pod metrics are served" if served else "the cluster serves no pod metrics"
         yield Finding("autoscaling", served is not None, found, "" if served else "install metrics-server")
+
+
+def _metrics(model: dict[str, Any], spec: MLModelSpec) -> Looked:
+    """What the operator last heard of Prometheus: from here its address may not be reachable."""
+    wanted = spec.rollout.analysis.metrics if spec.rollout is not None else None
+    if not wanted:
+        return
+    status = status_of(model)
+    found = status.condition("MetricsAvailable")
+    if found is None:
+        yield Finding("metric", None, "cannot tell: the operator has not said whether metrics have numbers")
+    elif found.status != "True":
+        advice = "set operator.prometheusURL, or correct spec.rollout.analysis.metrics"
+        yield Finding("metric", False, f"{found.reason}: {found.message}", advice)
+    told = {one.name: one for one in status.rollout.metrics} if status.rollout is not None else {}
+    for metric in wanted:
+        said = told.get(metric.name)
+        well = None if said is None or said.verdict == "Inconclusive" else said.verdict == "Passed"
+        yield Finding("metric", well, said.message if said else f"{metric.name} is asked while a version is tried")
 
 
 def _pods(connection: Connection, name: str) -> Looked:

@@ -9,7 +9,7 @@ from typing import Any
 from modelloop_cli.cluster.describe import age
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.past_rollouts import Asked, PastRollout, StepTaken
-from modelloop_core.api.rollout import DEFAULT_STEPS
+from modelloop_core.api.rollout import DEFAULT_STEPS, Step
 from modelloop_core.api.status import RolloutStatus
 
 VERDICT_SIGNS = {"Passed": "✓", "Failed": "✗", "Inconclusive": "…", "Error": "?"}
@@ -23,9 +23,11 @@ def rollout_lines(model: dict[str, Any], status: MLModelStatus, now: datetime) -
         return []
     return [
         "",
-        f"rollout: {candidate.version} at {candidate.requestedWeight} %, {_step(model, rollout)}",
+        f"rollout: {candidate.version} at {_share(candidate.requestedWeight, rollout.mirror)}, {_step(model, rollout)}",
+        *([f"staging: {rollout.staging.message}"] if rollout.staging and rollout.staging.message else []),
         *([f"shares so far: {shares(rollout.steps)}"] if rollout.steps else []),
         f"verdict: {rollout.verdict or 'none yet'}{f': {rollout.evidence}' if rollout.evidence else ''}",
+        *(f"metric{' (dry run)' if one.dryRun else ''}: {one.verdict}: {one.message}" for one in rollout.metrics),
         f"waits for: {rollout.waitsFor or 'its pods'}{_until(rollout.until, now)}",
         *(f"asked: {said(one)}, {age(one.at, now)} ago" for one in rollout.asked[-1:]),
     ]
@@ -39,7 +41,12 @@ def past_rows(status: MLModelStatus) -> list[tuple[str, ...]]:
 def shares(steps: Sequence[StepTaken]) -> str:
     """The shares that a version had, each with the sign of its verdict."""
     signs = (VERDICT_SIGNS.get(step.verdict or "", "") for step in steps)
-    return " → ".join(f"{step.weight} %{sign and f' {sign}'}" for step, sign in zip(steps, signs, strict=True))
+    told = (_share(step.weight, step.mirror) for step in steps)
+    return " → ".join(f"{share}{sign and f' {sign}'}" for share, sign in zip(told, signs, strict=True))
+
+
+def _share(weight: int, mirror: int | None) -> str:
+    return f"copies of {mirror} %" if mirror else f"{weight} %"
 
 
 def clock(at: str | None) -> str:
@@ -84,8 +91,9 @@ def _ahead(at: datetime, now: datetime) -> str:
 def _step(model: dict[str, Any], rollout: RolloutStatus) -> str:
     if rollout.strategy == "BlueGreen":
         return "all traffic moves at once"
-    weights = [step["weight"] for step in ((model.get("spec") or {}).get("rollout") or {}).get("steps") or ()]
-    weights = [*(weights or [step.weight for step in DEFAULT_STEPS]), 100]
-    here = min(rollout.stepIndex, len(weights) - 1)
+    declared = ((model.get("spec") or {}).get("rollout") or {}).get("steps") or ()
+    steps = [*([Step.model_validate(step) for step in declared] or DEFAULT_STEPS)]
+    places = [*(f"mirror {step.mirror}" if step.mirror else str(step.weight) for step in steps), "100"]
+    here = min(rollout.stepIndex, len(places) - 1)
     doing = "making pods ready for" if rollout.advancing else "holding"
-    return f"{doing} step {here + 1} of {len(weights)} ({' → '.join(map(str, weights))})"
+    return f"{doing} step {here + 1} of {len(places)} ({' → '.join(places)})"

@@ -28,6 +28,9 @@ class StepTaken(StatusObject):
     """A share of the traffic that a version had."""
 
     weight: int = Field(ge=0, le=100, description="Share of the traffic, in percent; 0 after it had lost all its pods.")
+    mirror: int | None = Field(
+        default=None, description="Share of the requests of which it got copies, in percent; absent without."
+    )
     since: str = Field(description="When the gateway confirmed it (RFC 3339).")
     verdict: str | None = Field(default=None, description="What the evidence said last while it had this share.")
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from modelloop_core.api.fields import APIObject, Duration, rules, seconds
+from modelloop_core.api.fields import APIObject, Duration, keyed_by, rules, seconds
 
 MOST_STEPS = 16
+MOST_METRICS = 10
 LONGEST_PROGRESS_SECONDS = 86400
 SHORTEST_PROGRESS_SECONDS = 30
 _CLOCK_FORM = "^([0-9]{1,5}(s|m|h))+$"
 _INTERVAL = "interval must be in s, m or h, at least 1s and at most 1h"
 _PROGRESS = "progressDeadline must be in s, m or h, at least 30s and at most 24h"
-_RISING = "weights of steps must rise from one to the next; 100 is implied at the end"
+_RISING = "mirrors, then weights of steps must rise from one to the next; 100 is implied at the end"
+_LIMIT = "a metric has either max or min"
+_KNOWN_PLACEHOLDER = "^[{][{] *(namespace|name|version|stable|interval) *[}][}]$"
+# Without braces: the chart's copy of the resource is a template.
+_PLACEHOLDERS = "in double braces stands one of namespace, name, version, stable and interval"
+_ONE_OF = "a step has either a weight or a mirror"
+_AGREEMENT = "minAgreement needs a step with mirror, or staging.replay: only then two versions answer the same requests"
+# Mirrors come before weights, and both rise.
+_PLACE = "(has({0}.weight) ? 100 + {0}.weight : has({0}.mirror) ? {0}.mirror : 0)"
 _STEPS_OF_CANARY = "steps are for strategy Canary: BlueGreen moves all traffic at once"
 _LATENCY = "maxLatencyP95 must be in ms or s, longer than zero and at most 10s"
 
@@ -23,14 +33,77 @@ _LATENCY = "maxLatencyP95 must be in ms or s, longer than zero and at most 10s"
 
 
 class Step(APIObject):
-    """A share of the traffic, and what must be before a larger one."""
+    """A share of the traffic, or copies of a share of it, and what must be before a larger one."""
 
-    weight: int = Field(ge=1, le=99, description="Share of the traffic that the new version gets, in percent.")
+    model_config = ConfigDict(json_schema_extra=rules(("has(self.weight) != has(self.mirror)", _ONE_OF)))
+
+    weight: int | None = Field(
+        default=None, ge=1, le=99, description="Share of the traffic that the new version gets, in percent."
+    )
+    mirror: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Share of the requests of which the new version gets copies, in percent; callers never see its "
+        "answers. Such steps come before those with a weight.",
+    )
     hold: Duration = Field(default="24h", description="How long it is held at the least, also when all is well.")
     approval: bool = Field(
         default=False,
         description="Whether a person has to say yes (`kubectl mlmodel approve`) before the next step.",
     )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.weight is None) == (self.mirror is None):
+            raise ValueError(_ONE_OF)
+        return self
+
+
+class Staging(APIObject):
+    """What a new version goes through when its pods are ready, before anything of the traffic comes to it."""
+
+    replay: int = Field(
+        default=500,
+        ge=0,
+        le=10_000,
+        description="How many of the newest captured requests it is asked again, to compare its answers with those of "
+        "then; 0 means none.",
+    )
+    hold: Duration = Field(default="0s", description="How long it is left like this at the least.")
+
+
+class Metric(APIObject):
+    """A number of one's own, asked of the Prometheus that the installation names."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("has(self.max) != has(self.min)", _LIMIT),
+            (
+                f"self.promql.findAll('[{{][{{][^}}]*[}}][}}]').all(p, p.matches('{_KNOWN_PLACEHOLDER}'))",
+                _PLACEHOLDERS,
+            ),
+        )
+    )
+
+    name: str = Field(min_length=1, max_length=63, pattern="^[a-z]([-a-z0-9]*[a-z0-9])?$", description="Its name.")
+    promql: str = Field(
+        min_length=1,
+        max_length=2048,
+        description="An expression that has one number. In double braces version, stable (the live version), "
+        "namespace, name and interval are filled in.",
+    )
+    max: float | None = Field(default=None, description="Largest number that is well.")
+    min: float | None = Field(default=None, description="Smallest number that is well.")
+    dryRun: bool = Field(default=False, description="Whether it is told and not judged.")
+
+    @model_validator(mode="after")
+    def _one_limit_and_known_words(self) -> Self:
+        if (self.max is None) == (self.min is None):
+            raise ValueError(_LIMIT)
+        if any(not re.fullmatch(_KNOWN_PLACEHOLDER, found) for found in re.findall(r"\{\{[^}]*\}\}", self.promql)):
+            raise ValueError(_PLACEHOLDERS)
+        return self
 
 
 class Analysis(APIObject):
@@ -98,12 +171,34 @@ class Analysis(APIObject):
         json_schema_extra=rules(("self >= 0.001", "maxPredictionPSI is at least 0.001 and at most 10")),
     )
 
+    minAgreement: float | None = Field(
+        default=None,
+        ge=0.01,
+        le=0.9999,
+        description="Share of mirrored and replayed requests that it must answer as the live version does: the same "
+        "class, the same side of the threshold, a value within 5 %. Absent means no such limit.",
+        json_schema_extra=rules(("self >= 0.01 && self <= 0.9999", "minAgreement is at least 0.01 and at most 0.9999")),
+    )
+
+    metrics: Annotated[list[Metric], Field(max_length=MOST_METRICS)] | None = Field(
+        default=None,
+        description="Numbers of one's own: it fails when one is beyond its limit three times in a row.",
+        json_schema_extra=keyed_by("name"),
+    )
+
     @field_validator("interval")
     @classmethod
     def _interval_within_bounds(cls, text: str) -> str:
         if "ms" in text or "d" in text or not 1 <= seconds(text) <= 3600:
             raise ValueError(_INTERVAL)
         return text
+
+    @field_validator("metrics")
+    @classmethod
+    def _names_are_distinct(cls, metrics: list[Metric] | None) -> list[Metric] | None:
+        if len({metric.name for metric in metrics or ()}) < len(metrics or ()):
+            raise ValueError("names of metrics repeat")
+        return metrics
 
     @field_validator("maxLatencyP95")
     @classmethod
@@ -119,6 +214,12 @@ class Rollout(APIObject):
     model_config = ConfigDict(
         json_schema_extra=rules(
             ("!has(self.steps) || !has(self.strategy) || self.strategy == 'Canary'", _STEPS_OF_CANARY),
+            (
+                "!has(self.analysis) || !has(self.analysis.minAgreement) || "
+                "(has(self.steps) && self.steps.exists(s, has(s.mirror))) || "
+                "(has(self.staging) && self.staging.replay > 0)",
+                _AGREEMENT,
+            ),
         )
     )
 
@@ -132,11 +233,15 @@ class Rollout(APIObject):
         description="Shares on the way to 100, which is implied; absent means 5, 25 and 50, each held for 24h.",
         json_schema_extra=rules(
             (
-                "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(t, t.weight == s.weight))",
+                f"self.map(s, {_PLACE.format('s')}).isSorted() && "
+                f"self.all(s, self.exists_one(t, {_PLACE.format('t')} == {_PLACE.format('s')}))",
                 _RISING,
             ),
             **{"x-kubernetes-list-type": "atomic"},
         ),
+    )
+    staging: Staging | None = Field(
+        default=None, description="What comes before any traffic; absent means that pods only have to be ready."
     )
     analysis: Analysis = Field(default=Analysis(), description="What it is judged by.")
     progressDeadline: Duration = Field(
@@ -173,14 +278,26 @@ class Rollout(APIObject):
 
     @model_validator(mode="after")
     def _steps_make_sense(self) -> Self:
+        if self.analysis.minAgreement is not None and not (self.mirrors or self.replays):
+            raise ValueError(_AGREEMENT)
         if self.steps is None:
             return self
         if self.strategy != "Canary":
             raise ValueError(_STEPS_OF_CANARY)
-        weights = [step.weight for step in self.steps]
-        if weights != sorted(set(weights)):
+        places = [(step.weight or 0, step.mirror or 0) for step in self.steps]
+        if places != sorted(set(places)):
             raise ValueError(_RISING)
         return self
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether a new version is to get copies of requests before it gets any of its own."""
+        return any(step.mirror for step in self.steps or ())
+
+    @property
+    def replays(self) -> int:
+        """How many captured requests a new version is asked before it gets any traffic."""
+        return self.staging.replay if self.staging is not None else 0
 
     @property
     def canary_steps(self) -> tuple[Step, ...]:

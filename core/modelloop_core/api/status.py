@@ -67,6 +67,24 @@ class HandledRequest(_StatusObject):
     at: str | None = Field(default=None, description="When (RFC 3339).")
 
 
+class StagingStatus(_StatusObject):
+    """What a version went through before any traffic."""
+
+    since: str = Field(description="When its pods were ready for it (RFC 3339).")
+    run: str | None = Field(default=None, description="Name of the Job, and of its outcome in the registry; if any.")
+    verdict: str | None = Field(default=None, description="Passed or Failed; absent before, and where nothing ran.")
+    message: str = Field(default="", description="What was found.")
+
+
+class MetricStatus(_StatusObject):
+    """What a metric of spec.rollout.analysis.metrics said when that last changed."""
+
+    name: str = Field(description="Its name.")
+    verdict: str = Field(description="Passed, Failed, Inconclusive or Error.")
+    message: str = Field(default="", description="The number and its limit, or why there is none.")
+    dryRun: bool = Field(default=False, description="Whether it is told and not judged.")
+
+
 class RolloutStatus(_StatusObject):
     """Where a new version stands on its way; weights stand in the blocks of the versions."""
 
@@ -87,13 +105,22 @@ class RolloutStatus(_StatusObject):
     )
     verdict: str | None = Field(default=None, description="Passed, Failed, Inconclusive or Error; absent before.")
     evidence: str = Field(default="", description="What was found when the verdict changed.")
+    metrics: list[MetricStatus] = Field(
+        default=[], description="What each metric of the spec said.", json_schema_extra=keyed_by("name")
+    )
     inconclusiveSince: str | None = Field(
         default=None, description="Since when nothing but a verdict is missing (RFC 3339)."
     )
     failedChecks: int = Field(default=0, ge=0, description="How often it lost all its pods while it had traffic.")
     approvedWeight: int | None = Field(default=None, description="Weight at which a person said yes to go on.")
+    mirror: int | None = Field(
+        default=None, description="Share of the requests of which it gets copies, in percent; absent without."
+    )
     promoted: bool = Field(default=False, description="Whether a person asked to go on to 100 at once.")
     paused: bool = Field(default=False, description="Whether a person asked to stay where it is.")
+    staging: StagingStatus | None = Field(
+        default=None, description="What came before any traffic; absent until its pods are ready for it, or without."
+    )
     serving: dict[str, Any] | None = Field(
         default=None,
         description="spec.serving as it was when the version got its first share, but for the number of pods: pods "
@@ -164,8 +191,9 @@ class MLModelStatus(_StatusObject):
     handledRequest: HandledRequest | None = Field(default=None, description="The last command that was answered.")
     conditions: list[Condition] = Field(
         default=[],
-        description="Ready, CandidateReady, RolloutProgressing, RolloutJudged, RouteAccepted, DeviceAvailable, "
-        "ScalingAvailable, MonitoringAvailable, Degraded, Drifted, Stalled, Reconciling.",
+        description="Ready, CandidateReady, RolloutProgressing, RolloutJudged, MirrorAvailable, MetricsAvailable, "
+        "RouteAccepted, DeviceAvailable, ScalingAvailable, MonitoringAvailable, Degraded, Drifted, Stalled, "
+        "Reconciling.",
         json_schema_extra=keyed_by("type"),
     )
     replicas: int = Field(default=0, description="Pods of the live version (scale).")

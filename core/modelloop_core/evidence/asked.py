@@ -98,4 +98,7 @@ class Asked:
         theirs = int(self.observed.stable.asked.sum())
         if name in wording.COMPARED and theirs < self.query.min_requests:
             return wording.too_few(theirs, self.query.min_requests, self.query.against)
+        if name is CheckName.DISAGREEMENT:
+            compared = int(self.observed.in_step.candidate.compared.sum())
+            return "" if compared >= self.query.min_requests else wording.too_few_compared(compared, self.query)
         return self.observed.outputs_note if name is CheckName.PREDICTION_PSI else ""

@@ -94,6 +94,23 @@ def prediction_psi(asked: Asked, limit: float) -> Check:
     )  # fmt: skip
 
 
+def disagreement(asked: Asked, least: float) -> Check:
+    """The share of copies that were answered otherwise than the live version did."""
+    one, limit = asked.observed.candidate, 1 - least
+    pair = Pair.of_counts(one.differing, one.compared, one.differing * 0, one.compared * 0)
+    path = asked.rate_path(pair, limit, compared=False)
+    ours, until = pair.ours, pair.upto(path.failed_at).ours
+    return asked.check(
+        CheckName.DISAGREEMENT, limit,
+        within=_rarely(asked, pair, limit),
+        failed_at=path.failed_at,
+        value=ours.rate,
+        at_least=growth.rate_at_least(until.hits, until.of, asked.needed),
+        at_most=growth.rate_at_most(ours.hits, ours.of),
+        **(path.numbers(pair) | {"stable": None}),
+    )  # fmt: skip
+
+
 Judge = Callable[[Asked, float], Check]
 JUDGES: tuple[tuple[str, Judge], ...] = (
     ("max_error_rate", error_rate),
@@ -102,6 +119,7 @@ JUDGES: tuple[tuple[str, Judge], ...] = (
     ("max_latency_p95_seconds", latency_p95),
     ("max_latency_increase", latency_increase),
     ("max_prediction_psi", prediction_psi),
+    ("min_agreement", disagreement),
 )
 """The limit in EvidenceQuery, and the check that has it."""
 

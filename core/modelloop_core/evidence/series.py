@@ -19,7 +19,8 @@ class Series:
     """Counts [T] of T intervals, both versions' in the same ones; `latency` is [T, buckets], outputs are [T, bins].
 
     `errors` are the predictor's faults, `timeouts` among them; `gone` callers left before the answer; `refused`
-    requests asked for what the version does not take.
+    requests asked for what the version does not take. Of copies, `compared` answers were held against the live
+    version's, and `differing` said something else.
     """
 
     requests: Int64s
@@ -29,6 +30,8 @@ class Series:
     gone: Int64s
     fallbacks: Int64s
     refused: Int64s
+    compared: Int64s
+    differing: Int64s
     latency: Int64s
     outputs: Mapping[str, Int64s] = field(default_factory=dict)
 
@@ -44,6 +47,8 @@ class Series:
             gone=counts.get("gone", nothing),
             fallbacks=counts.get("fallbacks", nothing),
             refused=counts.get("refused", nothing),
+            compared=counts.get("compared", nothing),
+            differing=counts.get("differing", nothing),
             latency=latency,
         )
 

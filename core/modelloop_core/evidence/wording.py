@@ -22,6 +22,14 @@ def too_few(found: int, needed: int, version: str) -> str:
     return f"{found:,} of {needed:,} requests that {version} needs"
 
 
+def too_few_compared(found: int, query: EvidenceQuery) -> str:
+    """Why nothing can be said yet of answers that are compared."""
+    needed = f"{found:,} of {query.min_requests:,} answers that can be held against those of {query.against}"
+    return (
+        needed if found else f"{needed}; both are needed (spec.monitoring.capture.predictions says how many are told)"
+    )
+
+
 def message(check: Check, query: EvidenceQuery, missing: str, *, excused: bool) -> str:
     """One sentence of a check; `excused` is one that would fail, were the live version not as bad."""
     seen, limit = _seen(check, query), number(check.name, check.limit)
@@ -42,7 +50,7 @@ def message(check: Check, query: EvidenceQuery, missing: str, *, excused: bool) 
 def number(name: CheckName, value: float) -> str:
     """A check's number in its units."""
     match name:
-        case CheckName.ERROR_RATE:
+        case CheckName.ERROR_RATE | CheckName.DISAGREEMENT:
             return percent(value)
         case CheckName.ERROR_INCREASE | CheckName.REFUSAL_INCREASE | CheckName.LATENCY_INCREASE:
             return f"{value:.3g} times"
@@ -75,6 +83,11 @@ def _seen(check: Check, query: EvidenceQuery) -> str:
             return f"the 95th percentile is {check.value:.3g} times that of {query.against}"
         case CheckName.PREDICTION_PSI:
             return "no answers to compare yet" if check.value is None else f"the answers' PSI is {check.value:.3f}"
+        case CheckName.DISAGREEMENT:
+            if check.candidate is None or check.candidate.rate is None:
+                return "no answers to compare yet"
+            share = f"{check.candidate.hits:,.0f} of {check.candidate.of:,} ({percent(check.candidate.rate)})"
+            return f"{share} were answered otherwise than {query.against} did"
         case _:
             assert_never(check.name)
 

@@ -28,7 +28,9 @@ class EvidenceQuery(BaseModel):
 
     Evidence to fail adds up over the whole rollout, so `since` stays the same through all steps; `step_since` is when
     the step began, in which the candidate needs `min_requests` to pass. A limit that is None is not judged, all others
-    share `false_rollback_rate`. Write it into an address with `parameters`.
+    share `false_rollback_rate`. Where the candidate is `mirrored` its counts are those of the copies that came to it,
+    and `min_agreement` is the share of them that it has to answer as the live version does. Write it into an address
+    with `parameters`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -44,6 +46,8 @@ class EvidenceQuery(BaseModel):
     max_latency_p95_seconds: float | None = Field(default=None, gt=0, le=10)
     max_latency_increase: _Increase | None = None
     max_prediction_psi: float | None = Field(default=None, gt=0, le=10)
+    mirrored: bool = False
+    min_agreement: float | None = Field(default=None, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -51,16 +55,23 @@ class EvidenceQuery(BaseModel):
             raise ValueError(f"version {self.version} cannot be judged against itself")
         if self.step_since is not None and self.step_since < self.since:
             raise ValueError("step_since is before since: a step begins with its rollout, or later")
+        if self.min_agreement is not None and not self.mirrored:
+            raise ValueError("min_agreement needs mirrored: only then two versions answer the same requests")
+        if self.max_prediction_psi is not None and self.mirrored:
+            raise ValueError("max_prediction_psi is not for mirrored requests: their answers are compared one by one")
         return self
 
     @property
     def compares(self) -> bool:
         """Whether anything is held against the live version."""
-        return (self.max_error_increase, self.max_latency_increase, self.max_prediction_psi) != (None, None, None)
+        limits = (self.max_error_increase, self.max_latency_increase, self.max_prediction_psi, self.min_agreement)
+        return any(limit is not None for limit in limits)
 
     def parameters(self) -> dict[str, str]:
         """The query string's parameters; of two queries that ask the same they are the same."""
-        return {name: str(value) for name, value in self.model_dump(mode="json", exclude_none=True).items()}
+        said = self.model_dump(mode="json", exclude_none=True)
+        # A monitor of before does not know the word, and there is nothing to say.
+        return {name: str(value) for name, value in said.items() if (name, value) != ("mirrored", False)}
 
 
 class Verdict(StrEnum):
@@ -73,7 +84,10 @@ class Verdict(StrEnum):
 
 
 class CheckName(StrEnum):
-    """What is judged: each has one limit in EvidenceQuery, but `RefusalIncrease` that of `ErrorIncrease`."""
+    """What is judged: each has one limit in EvidenceQuery, but `RefusalIncrease` that of `ErrorIncrease`.
+
+    That of `Disagreement` is what `min_agreement` leaves: the share of answers that may differ.
+    """
 
     ERROR_RATE = "ErrorRate"
     ERROR_INCREASE = "ErrorIncrease"
@@ -81,6 +95,7 @@ class CheckName(StrEnum):
     LATENCY_P95 = "LatencyP95"
     LATENCY_INCREASE = "LatencyIncrease"
     PREDICTION_PSI = "PredictionPSI"
+    DISAGREEMENT = "Disagreement"
 
 
 class _Told(BaseModel):
@@ -125,6 +140,8 @@ class Check(_Told):
 
 class VersionTraffic(_Told):
     """Live requests of one version from `since` to `until`; forced and mirrored ones are not among them.
+
+    Of a candidate that is mirrored they are the copies that came to it.
 
     `errors` are faults of the predictor by reason and `timeouts` among them; `gone` callers left before the answer,
     `refused` were asked for what the version does not take. Latencies are of those answered, fallbacks included.

@@ -13,7 +13,11 @@ _MOST_SECONDS = 1e15
 
 
 class MinuteCounts(BaseModel):
-    """Live requests of one minute as TrafficDelta has them, and the outputs' counts by fine bin."""
+    """Live requests of one minute as TrafficDelta has them, and the outputs' counts by fine bin.
+
+    `mirrored` are copies of requests; of theirs, `compared` answers were held against those of the version that each
+    key names, and `differing` among them said something else.
+    """
 
     # Not "forbid": a reader of an older release goes on when a newer monitor says more.
     model_config = ConfigDict(frozen=True)
@@ -28,11 +32,17 @@ class MinuteCounts(BaseModel):
     latency_sum: float = 0.0
     dropped_rows: int = 0
     outputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    mirrored: MinuteCounts | None = None
+    compared: dict[str, int] = Field(default_factory=dict)
+    differing: dict[str, int] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, traffic: TrafficDelta, outputs: dict[str, tuple[int, ...]]) -> MinuteCounts:
+    def of(
+        cls, traffic: TrafficDelta, outputs: dict[str, tuple[int, ...]], mirrored: TrafficDelta | None = None
+    ) -> MinuteCounts:
         """What one post adds."""
-        return cls(**traffic.model_dump(), outputs=outputs)
+        copies = cls.of(mirrored, {}) if mirrored is not None else None
+        return cls(**traffic.model_dump(), outputs=outputs, mirrored=copies)
 
     def __add__(self, other: MinuteCounts) -> MinuteCounts:
         """Both together; `latency` and the outputs of one version have the same bins."""
@@ -51,6 +61,9 @@ class MinuteCounts(BaseModel):
                 name: _summed(self.outputs.get(name, ()), other.outputs.get(name, ()))
                 for name in {**self.outputs, **other.outputs}
             },
+            mirrored=_both(self.mirrored, other.mirrored),
+            compared=_added(self.compared, other.compared),
+            differing=_added(self.differing, other.differing),
         )
 
 
@@ -75,6 +88,10 @@ class Minutes(BaseModel):
     until: AwareDatetime
     minutes: tuple[Minute, ...] = ()
     generated: AwareDatetime
+
+
+def _both(ours: MinuteCounts | None, theirs: MinuteCounts | None) -> MinuteCounts | None:
+    return ours + theirs if ours is not None and theirs is not None else ours or theirs
 
 
 def _added(ours: dict[str, int], theirs: dict[str, int]) -> dict[str, int]:

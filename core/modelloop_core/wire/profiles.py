@@ -87,6 +87,10 @@ class ProfilePost(_Wire):
     outputs: dict[str, ColumnDelta] = Field(default_factory=dict, max_length=1000)
     traffic: TrafficDelta = TrafficDelta()
     predictions: tuple[LoggedPrediction, ...] = Field(default=(), max_length=MOST_PREDICTIONS)
+    mirrored: TrafficDelta | None = Field(default=None, description="Copies of requests, which are no live traffic.")
+    mirrored_predictions: tuple[LoggedPrediction, ...] = Field(
+        default=(), max_length=MOST_PREDICTIONS, description="What was answered to copies, to be compared."
+    )
     card: str | None = Field(
         default=None, max_length=MOST_CARD, description="The version's card.yaml, for people; with one post an hour."
     )

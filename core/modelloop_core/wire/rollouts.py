@@ -41,9 +41,10 @@ class RolloutVersion(_Wire):
 
 
 class RolloutStep(_Wire):
-    """A share of the traffic that a version had; 0 after it had lost all its pods."""
+    """A share of the traffic that a version had; 0 after it had lost all its pods, and where it got copies alone."""
 
     weight: _Weight
+    mirror: _Weight | None = None
     since: AwareDatetime
     verdict: _Word | None = None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from modelloop_core.api import MLModel
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.facts import Child
-from modelloop_operator.cluster.kinds import SERVICE, Kind, kind_of
+from modelloop_operator.cluster.kinds import CREATE_ONLY, SERVICE, Kind, kind_of
 from modelloop_operator.cluster.ownership import owned_digest, rendered_digest
 from modelloop_operator.cluster.port import Cluster, ClusterError, Conflict, Missing, Object, Rejected
 from modelloop_operator.naming import MANAGER
@@ -47,7 +47,9 @@ class Applier:
         for body in wanted:
             kind = kind_of(body)
             child = held.get((kind.kind, body["metadata"]["name"])) or await self._live(model, kind, body)
-            if child is None or not self._is_current(model, child, rendered_digest(body)):
+            if kind in CREATE_ONLY:
+                wrote |= child is None and await self._create(kind, body)
+            elif child is None or not self._is_current(model, child, rendered_digest(body)):
                 await self._apply(model, kind, body)
                 wrote = True
         return wrote
@@ -64,6 +66,14 @@ class Applier:
     def forget(self, key: Key) -> None:
         """Drop what is remembered of an MLModel that is gone."""
         self._applied.pop(key, None)
+
+    async def _create(self, kind: Kind, body: Object) -> bool:
+        self.on_write("create", kind)
+        try:
+            self.cache.put_child(kind, await self.cluster.create(kind, body))
+        except Conflict:
+            return False  # it is there, and the watch has not told of it yet
+        return True
 
     async def _apply(self, model: MLModel, kind: Kind, body: Object) -> None:
         self.on_write("apply", kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from modelloop_core.api import KIND
@@ -27,12 +27,17 @@ class DeploymentFacts:
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """Backends of an HTTPRoute with weights; `accepted` by every parent at some time, `confirmed` as it is now."""
+    """Backends of an HTTPRoute with weights; `accepted` by every parent at some time, `confirmed` as it is now.
+
+    `mirrors` has what percentage of the requests is copied to whom, `controllers` who answered for its gateways.
+    """
 
     weights: Mapping[str, int]
     accepted: bool
     confirmed: bool
     problem: str
+    mirrors: Mapping[str, int] = field(default_factory=dict)
+    controllers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,15 @@ class AutoscalerFacts:
     problem: str | None
 
 
-Facts = DeploymentFacts | RouteFacts | ServiceFacts | IngressFacts | AutoscalerFacts | None
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """Whether a Job is done, and why it was given up, if it was."""
+
+    done: bool
+    problem: str
+
+
+Facts = DeploymentFacts | RouteFacts | ServiceFacts | IngressFacts | AutoscalerFacts | JobFacts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +132,21 @@ def _facts(kind: Kind, live: Object) -> Facts:
         return ServiceFacts(_version(live.get("spec", {}).get("selector", {})))
     if kind == kinds.INGRESS:
         return IngressFacts(bool(live.get("status", {}).get("loadBalancer", {}).get("ingress")))
+    if kind == kinds.JOB:
+        return _job(live)
     if kind == kinds.AUTOSCALER:
         return AutoscalerFacts(_scaling_problem(live))
     return None
+
+
+def _job(live: Object) -> JobFacts:
+    conditions = {found["type"]: found for found in live.get("status", {}).get("conditions", ())}
+    failed = conditions.get("Failed", {})
+    told = f"{failed.get('reason', 'Failed')}: {failed.get('message', '')}".removesuffix(": ")
+    return JobFacts(
+        done=conditions.get("Complete", {}).get("status") == "True",
+        problem=told if failed.get("status") == "True" else "",
+    )
 
 
 def _scaling_problem(live: Object) -> str | None:
@@ -158,7 +183,18 @@ def _route(live: Object) -> RouteFacts:
         accepted=not _route_problem(live, 0),
         confirmed=not problem,
         problem=problem,
+        mirrors=dict(found for rule in shared for found in _mirrors(rule)),
+        controllers=frozenset(
+            parent["controllerName"]
+            for parent in live.get("status", {}).get("parents", ())
+            if parent.get("controllerName")
+        ),
     )
+
+
+def _mirrors(rule: Object) -> Iterator[tuple[str, int]]:
+    for copies in (found["requestMirror"] for found in rule.get("filters", ()) if found.get("type") == "RequestMirror"):
+        yield copies["backendRef"]["name"], copies.get("percent", 100)
 
 
 def _route_problem(live: Object, generation: int) -> str:

@@ -50,8 +50,14 @@ NODE = Kind("v1", "Node", "nodes", namespaced=False)
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
-CHILD_KINDS = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, DISRUPTION_BUDGET, AUTOSCALER, INGRESS)
+JOB = Kind("batch/v1", "Job", "jobs")
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+
+CHILD_KINDS = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, DISRUPTION_BUDGET, AUTOSCALER, INGRESS, JOB)
 """Kinds of children that every cluster has."""
+
+CREATE_ONLY = frozenset({JOB})
+"""Kinds of children that are made once and never changed."""
 
 OPTIONAL_CHILD_KINDS = (HTTP_ROUTE, RETRY_POLICY)
 """Kinds of children that exist where their API is installed."""

@@ -11,6 +11,7 @@ from modelloop_core.api import REQUEST_ANNOTATION, MLModel
 from modelloop_core.api.requests import PersonRequest, request_id
 from modelloop_core.history import Identity
 from modelloop_core.versions import Version
+from modelloop_core.wire.runs import ReplayOutcome
 from modelloop_operator.cluster.cache import Cache, Key
 from modelloop_operator.cluster.captures import Captures
 from modelloop_operator.cluster.catalogs import PENDING, Catalogs, Source
@@ -19,6 +20,7 @@ from modelloop_operator.cluster.facts import (
     Child,
     DeploymentFacts,
     IngressFacts,
+    JobFacts,
     RouteFacts,
     ServiceFacts,
 )
@@ -26,6 +28,8 @@ from modelloop_operator.cluster.judgements import Judgements
 from modelloop_operator.cluster.pods import Prober
 from modelloop_operator.cluster.port import Object
 from modelloop_operator.cluster.reports import Reports, Watch
+from modelloop_operator.cluster.runs import Runs
+from modelloop_operator.decide.measures import measures
 from modelloop_operator.decide.observation import (
     NO_MONITOR,
     Capabilities,
@@ -36,9 +40,10 @@ from modelloop_operator.decide.observation import (
     Pods,
     Request,
     Route,
+    Trouble,
 )
 from modelloop_operator.decide.questions import asked_every, question
-from modelloop_operator.naming import versioned_name
+from modelloop_operator.naming import mirror_name, versioned_name
 
 
 class InvalidModel(Exception):
@@ -55,6 +60,7 @@ class Observer:
     reports: Reports
     captures: Captures
     judgements: Judgements
+    runs: Runs
     capabilities: Callable[[], Capabilities]
     cluster_name: str
 
@@ -92,8 +98,11 @@ class Observer:
             foreign=_foreign(self.cache.children(key), model.metadata.uid),
             watch=watch.found,
             watch_problem=watch.problem or self._captures(key, model, watch),
+            replay=await self._replay(key, model, source, mine),
         )
-        return replace(seen, judgement=self.judgements.of(key, question(seen), asked_every(seen)))
+        asked = question(seen)
+        wanted = measures(seen, asked.version, asked.against) if asked is not None else ()
+        return replace(seen, judgement=self.judgements.of(key, asked, asked_every(seen), wanted))
 
     def identity(self, model: MLModel) -> Identity:
         """This MLModel in the registry's history."""
@@ -114,6 +123,18 @@ class Observer:
             return None
         return self.captures.of(key, model)
 
+    async def _replay(
+        self, key: Key, model: MLModel, source: Source, mine: list[Child]
+    ) -> ReplayOutcome | Trouble | None:
+        """What came of the run that status names, or what its Job suffers from."""
+        staging = model.status.rollout.staging if model.status.rollout is not None else None
+        run = staging.run if staging is not None else None
+        found = self.runs.of(key, source, run)
+        job = next((child for child in mine if child.name == run and isinstance(child.facts, JobFacts)), None)
+        if found is not None or job is None:
+            return found
+        return await self.prober.job_trouble(job)
+
     async def _pods(self, model: MLModel, mine: list[Child]) -> dict[Version, Pods]:
         found: dict[Version, Pods] = {}
         candidate = model.status.candidate.version if model.status.candidate else None
@@ -128,7 +149,7 @@ class Observer:
         known = self.capabilities()
         if model.spec.serving.device != "cuda":
             return known
-        return Capabilities(known.gateway_api, known.envoy_gateway, await self.prober.gpu_nodes())
+        return replace(known, gpu_nodes=await self.prober.gpu_nodes())
 
     async def _last_live(self, key: Key, model: MLModel, source: Source) -> Version | CatalogUnknown | None:
         if model.status.stable is not None or model.status.candidate is not None:
@@ -176,12 +197,18 @@ def _route(model: MLModel, mine: list[Child]) -> Route | None:
     if model.spec.traffic.gateway is not None:
         for facts in (child.facts for child in own if isinstance(child.facts, RouteFacts)):
             weights = _by_version(facts.weights, name, mine)
-            return Route(weights, facts.confirmed, facts.problem, facts.accepted, named)
+            mirrors = _by_version(facts.mirrors, name, mine, mirror_name)
+            return Route(weights, facts.confirmed, facts.problem, facts.accepted, named, mirrors, facts.controllers)
     return Route({named: 100}, confirmed=True, named=named) if named is not None else None
 
 
-def _by_version(weights: Mapping[str, int], model: str, mine: list[Child]) -> dict[Version, int]:
-    names = {versioned_name(model, child.version): child.version for child in mine if child.version is not None}
+def _by_version(
+    weights: Mapping[str, int],
+    model: str,
+    mine: list[Child],
+    name: Callable[[str, Version], str] = versioned_name,
+) -> dict[Version, int]:
+    names = {name(model, child.version): child.version for child in mine if child.version is not None}
     return {names[service]: weight for service, weight in weights.items() if service in names}
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from modelloop_core.api import MLModel
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
-from modelloop_operator.cluster.facts import DeploymentFacts
-from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD
+from modelloop_operator.cluster.facts import Child, DeploymentFacts, JobFacts
+from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD, QUOTA
 from modelloop_operator.cluster.port import Cluster, ClusterError, Missing, Object
 from modelloop_operator.decide.observation import Pods, Trouble
 from modelloop_operator.naming import selector, versioned_name
 
 _GPU = "nvidia.com/gpu"
+_JOB_LABEL = "batch.kubernetes.io/job-name"
 _NODES_KEPT_SECONDS = 60.0
 _ADDRESS_KEPT_SECONDS = 60.0
 _MESSAGE_LENGTH = 500
@@ -48,6 +50,29 @@ class Prober:
             trouble=None if ready else await self._trouble(model, version, listed),
             crashes=crashes_of(listed, since) if since is not None else 0,
         )
+
+    async def job_trouble(self, job: Child) -> Trouble | None:
+        """What a Job suffers from: it was given up, its pod failed, or none could be made."""
+        assert isinstance(job.facts, JobFacts)  # noqa: S101 only those of Jobs are asked about
+        if job.facts.done:
+            # For a moment until it is read, or because somebody has removed it.
+            return Trouble("OutcomeMissing", "it is done, and its outcome is not in the registry", permanent=True)
+        pods = await self._cluster.list(POD, job.namespace, f"{_JOB_LABEL}={job.name}")
+        last = next((trouble for pod in reversed(pods) if (trouble := pod_trouble(pod))), None)
+        if job.facts.problem:
+            told = f"{job.facts.problem}{f' ({last.message})' if last else ''}"
+            return Trouble("ReplayUnfinished", told, permanent=True)
+        if last is not None or pods:
+            return replace(last, permanent=False) if last is not None else None
+        return await self._quota_trouble(job)
+
+    async def _quota_trouble(self, job: Child) -> Trouble | None:
+        """Why a Job has no pod: it does not tell itself, but what a quota leaves can be read."""
+        quotas = await self._cluster.list(QUOTA, job.namespace)
+        told = [f"{quota['metadata']['name']}: {_used(quota)}" for quota in quotas]
+        if not told:
+            return None
+        return Trouble("NoPodYet", f"it has no pod yet; the namespace has quotas ({'; '.join(told)})"[:_MESSAGE_LENGTH])
 
     async def gpu_nodes(self) -> bool:
         """Whether a node offers nvidia.com/gpu; True when that cannot be found out."""
@@ -106,6 +131,12 @@ class Prober:
                     condition.get("reason", "ReplicaFailure"), condition.get("message", "")[:_MESSAGE_LENGTH]
                 )
         return None
+
+
+def _used(quota: Object) -> str:
+    status = quota.get("status", {})
+    hard, used = status.get("hard", {}), status.get("used", {})
+    return ", ".join(f"{name} {used.get(name, '0')} of {most}" for name, most in sorted(hard.items()))
 
 
 def address_of(gateway: Object, section: str | None, hostnames: list[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from modelloop_core.versions import Version
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.plan import plan_of
+from modelloop_operator.decide.shares import ALL, Share, share_in
 
 
 @dataclass(frozen=True)
@@ -25,23 +26,22 @@ def needed_replicas(seen: Observation) -> int:
     return max(seen.model.spec.replicas, min(live.desired, seen.model.spec.serving.autoscaling.maxReplicas))
 
 
-def weight_of(seen: Observation) -> int:
-    """Share of the traffic that the candidate was given."""
-    block = seen.model.status.candidate
-    return block.requestedWeight if block is not None else 0
+def share_of(seen: Observation) -> Share:
+    """What the candidate was given of the traffic."""
+    return share_in(seen.model.status)
 
 
-def target_of(seen: Observation) -> int:
+def target_of(seen: Observation) -> Share:
     """Share for which the candidate's pods are there, or are made ready: the present one while that is held."""
     rollout = seen.model.status.rollout
     if rollout is None or rollout.promoted:
-        return 100
-    return plan_of(seen).after(weight_of(seen)) if rollout.advancing else weight_of(seen)
+        return ALL
+    return plan_of(seen).after(share_of(seen)) if rollout.advancing else share_of(seen)
 
 
-def capacity_for(weight: int, seen: Observation) -> int:
-    """Pods that carry `weight` percent of what the live version carries, one at the least."""
-    return max(1, -(-needed_replicas(seen) * weight // 100))
+def capacity_for(share: Share, seen: Observation) -> int:
+    """Pods that carry a share of what the live version carries, one at the least."""
+    return max(1, -(-needed_replicas(seen) * share.percent // 100))
 
 
 def replicas_of(version: Version, seen: Observation) -> Replicas:
@@ -56,7 +56,7 @@ def floor_of(version: Version, seen: Observation) -> int:
     """Fewest pods of a version: what its share needs for one that comes, as many as it has for one that goes."""
     if version == seen.candidate:
         return capacity_for(target_of(seen), seen)
-    if version == seen.stable and not weight_of(seen):
+    if version == seen.stable and not share_of(seen).weight:
         return seen.model.spec.replicas
     pods, scaling = seen.pods.get(version), seen.model.spec.serving.autoscaling
     if pods is None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
 from modelloop_core.versions import Version
+from modelloop_core.wire.evidence import Verdict as Evidence
 from modelloop_operator.decide.capacity import capacity_for, target_of
 from modelloop_operator.decide.decisions import (
     Adopt,
@@ -24,9 +25,11 @@ from modelloop_operator.decide.decisions import (
     Start,
 )
 from modelloop_operator.decide.failures import told
+from modelloop_operator.decide.measures import NO_PROMETHEUS, UNREADABLE
 from modelloop_operator.decide.observation import Observation
-from modelloop_operator.decide.plan import CANARY, unjudged
+from modelloop_operator.decide.plan import CANARY, unjudged, unmirrored
 from modelloop_operator.decide.selection import holding_back
+from modelloop_operator.decide.shares import share_in
 from modelloop_operator.decide.watching import Verdict, as_before, degraded, drifted, monitoring_available
 
 STALLING = frozenset(
@@ -63,6 +66,8 @@ def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now
         "CandidateReady": _candidate_ready(status, seen, decision),
         "RolloutProgressing": _rollout_progressing(status, decision),
         "RolloutJudged": _rollout_judged(status, seen),
+        "MirrorAvailable": _mirror_available(status, seen),
+        "MetricsAvailable": _metrics_available(seen),
         "RouteAccepted": _route_accepted(status, seen),
         "DeviceAvailable": _device_available(seen),
         "ScalingAvailable": _scaling_available(status, seen),
@@ -121,7 +126,7 @@ def _candidate_ready(status: MLModelStatus, seen: Observation, decision: Decisio
     if isinstance(decision, Start):
         return "False", "Starting", decision.message
     pods = seen.pods.get(Version.parse(status.candidate.version))
-    if status.candidate.requestedWeight and pods and pods.settled and pods.ready >= capacity_for(target_of(seen), seen):
+    if share_in(status) and pods and pods.settled and pods.ready >= capacity_for(target_of(seen), seen):
         return "True", "PodsReady", f"{status.candidate.version} has the pods that its share of the traffic needs"
     return "False", decision.reason, decision.message
 
@@ -155,6 +160,37 @@ def _rollout_judged(status: MLModelStatus, seen: Observation) -> Verdict | None:
     if lacking is not None:
         return "False", lacking.reason, lacking.message
     return "True", "Judged", "new versions are judged by their share of the traffic"
+
+
+def _mirror_available(status: MLModelStatus, seen: Observation) -> Verdict | None:
+    """Whether a gateway can copy requests as the spec asks; absent where it does not ask, or nothing is routed yet."""
+    declared = seen.model.spec.rollout
+    if declared is None or not declared.mirrors or status.stable is None or seen.route is None:
+        return None
+    if seen.model.spec.traffic.gateway is None or not seen.capabilities.gateway_api:
+        return (
+            "False",
+            "NoGateway",
+            "steps with mirror need spec.traffic.gateway and the Gateway API; they are left out",
+        )
+    lacking = unmirrored(seen)
+    if lacking is not None:
+        return "False", lacking.reason, lacking.message
+    return "True", "Mirrors", "the gateway copies requests as steps say"
+
+
+def _metrics_available(seen: Observation) -> Verdict | None:
+    """Whether the metrics that the spec names have numbers; absent where it names none."""
+    declared, judgement = seen.model.spec.rollout, seen.judgement
+    if declared is None or not declared.analysis.metrics:
+        return None
+    if not seen.capabilities.prometheus:
+        missing = "spec.rollout.analysis.metrics needs a Prometheus: set operator.prometheusURL of charts/modelloop"
+        return "False", NO_PROMETHEUS, missing
+    silent = [one.message for one in judgement.metrics if one.verdict is Evidence.ERROR] if judgement else []
+    if silent:
+        return "False", UNREADABLE, "; ".join(silent)
+    return "True", "Asked", "metrics are asked for while a version is tried"
 
 
 def _route_accepted(status: MLModelStatus, seen: Observation) -> Verdict | None:

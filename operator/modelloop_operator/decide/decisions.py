@@ -43,6 +43,16 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Let the candidate, whose pods are ready, go through what comes before traffic: a Job called `run`, if any."""
+
+    version: Version
+    run: str | None
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Advance:
     """Make ready what the candidate needs for its next share of the traffic."""
 
@@ -53,12 +63,16 @@ class Advance:
 
 @dataclass(frozen=True)
 class Shift:
-    """Give the candidate `weight` percent of the traffic; 0 takes it out without giving it up."""
+    """Give the candidate `weight` percent of the traffic, or copies of `mirror` percent; 0 of both takes it out.
+
+    It is not given up by that.
+    """
 
     version: Version
     weight: int
     reason: str
     message: str
+    mirror: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,6 +185,7 @@ Decision = (
     Wait
     | Adopt
     | Start
+    | Stage
     | Advance
     | Shift
     | Promote

@@ -15,6 +15,7 @@ from modelloop_core.api.status import (
     HandledRequest,
     HistoryEntry,
     RolloutStatus,
+    StagingStatus,
     VersionStatus,
 )
 from modelloop_core.versions import Version
@@ -36,6 +37,7 @@ from modelloop_operator.decide.decisions import (
     Retire,
     RollBack,
     Shift,
+    Stage,
     Start,
     Wait,
 )
@@ -44,6 +46,7 @@ from modelloop_operator.decide.holding import serving_of
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.past import with_asked, with_end, with_share
 from modelloop_operator.decide.plan import BLUE_GREEN, CANARY
+from modelloop_operator.decide.shares import Share, share_in
 
 
 def remembered(seen: Observation, decision: Decision, now: datetime) -> MLModelStatus:
@@ -56,6 +59,8 @@ def remembered(seen: Observation, decision: Decision, now: datetime) -> MLModelS
             return _adopted(status, decision, now)
         case Start():
             return _started(status, decision, now)
+        case Stage(run=run):
+            return _with_rollout(status, staging=StagingStatus(since=stamp(now), run=run))
         case Advance() | Shift():
             return _moved(seen, decision, now)
         case Promote(version) | RollBack(version):
@@ -117,30 +122,39 @@ def _moved(seen: Observation, decision: Advance | Shift, now: datetime) -> MLMod
     status = seen.model.status
     if isinstance(decision, Advance):
         return _with_rollout(status, advancing=True, preparingSince=stamp(now), inconclusiveSince=None)
-    losses = (status.rollout.failedChecks if status.rollout else 0) + (decision.weight == 0)
+    before, given = share_in(status), bool(decision.weight or decision.mirror)
+    losses = (status.rollout.failedChecks if status.rollout else 0) + (not given)
     held = status.rollout.serving if status.rollout else None
     held = held if held is not None else serving_of(seen.model.spec)
     moved = _with_rollout(
         status,
-        advancing=decision.weight == 0,
-        preparingSince=stamp(now) if decision.weight == 0 else None,
+        advancing=not given,
+        preparingSince=None if given else stamp(now),
         stepStartedAt=None,
         inconclusiveSince=None,
         verdict=None,
         evidence="",
-        steps=_shares(status, decision.weight, now),
+        steps=_shares(status.rollout, Share(decision.weight, decision.mirror), now),
         failedChecks=losses,
         promoted=False,
-        serving=held if decision.weight else None,
+        mirror=decision.mirror or None,
+        serving=held if given else None,
+        **_asked_anew(before.mirror, decision.mirror),
     )
     return _weighted(moved, decision.weight)
 
 
-def _shares(status: MLModelStatus, weight: int, now: datetime) -> list[StepTaken]:
+def _shares(rollout: RolloutStatus | None, share: Share, now: datetime) -> list[StepTaken]:
     """The shares it had: a new one counts once the gateway confirmed it, the loss of all at once."""
-    if status.rollout is None:
+    if rollout is None:
         return []
-    return with_share(status.rollout, 0, stamp(now)) if weight == 0 else status.rollout.steps
+    return rollout.steps if share else with_share(rollout, share, stamp(now))
+
+
+def _asked_anew(before: int, after: int) -> dict[str, object]:
+    """Copies are judged by themselves, and a yes to some of them is none to what follows."""
+    changed: dict[str, object] = {"judgedSince": None} if bool(before) != bool(after) else {}
+    return {**changed, "approvedWeight": None} if before or after else changed
 
 
 def _weighted(status: MLModelStatus, weight: int) -> MLModelStatus:
@@ -174,7 +188,9 @@ def _without_candidate(seen: Observation, now: datetime) -> MLModelStatus:
     status = _weighted(seen.model.status, 0).model_copy(update={"candidate": None, "rollout": None})
     if block is None or status.stable is None or route is None:
         return status
-    routed = block.requestedWeight or not route.confirmed or route.weights.get(Version.parse(block.version), 0)
+    version = Version.parse(block.version)
+    asked = share_in(seen.model.status) or route.weights.get(version, 0) or route.mirrors.get(version, 0)
+    routed = asked or not route.confirmed
     return status.model_copy(update={"warm": [*status.warm, _leaving(block, now)]}) if routed else status
 
 

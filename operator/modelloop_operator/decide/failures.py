@@ -20,7 +20,7 @@ ROLLED_BACK = frozenset(
 """Reasons of versions that had pods which served, and were taken back for what they did or because somebody said so."""
 
 
-NOT_THE_PODS_FAULT = ROLLED_BACK
+NOT_THE_PODS_FAULT = ROLLED_BACK | {"ReplayFailed"}
 """Reasons that other pods would not mend: only a moved pin or a person's word lets these versions be tried again."""
 
 

@@ -12,6 +12,7 @@ from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
 from modelloop_core.wire.reports import Level
+from modelloop_core.wire.runs import ReplayOutcome
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Pods:
 class Route:
     """Where traffic goes: `accepted` when every gateway took the route once, `confirmed` when in its newest form.
 
-    `named` is the version that the Service under the model's own name leads to.
+    `named` is the version that the Service under the model's own name leads to, `mirrors` has whom copies of how many
+    percent of the requests go to, `controllers` who answered for the route's gateways.
     """
 
     weights: Mapping[Version, int]
@@ -78,15 +80,18 @@ class Route:
     problem: str = ""
     accepted: bool = True
     named: Version | None = None
+    mirrors: Mapping[Version, int] = field(default_factory=dict)
+    controllers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What this cluster offers."""
+    """What this cluster offers, and whether the installation names a Prometheus."""
 
     gateway_api: bool = False
     envoy_gateway: bool = False
     gpu_nodes: bool = True
+    prometheus: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,12 +142,23 @@ class NoReport:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What one metric of the spec said: its number and limit, or why there is no number."""
+
+    name: str
+    verdict: Verdict
+    message: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """What the monitor last said of the version that is tried, against the live one over the same minutes."""
+    """What was last said of the version that is tried, by the monitor and by metrics of the spec's own."""
 
     verdict: Verdict
     reason: str
     message: str
+    metrics: tuple[Measured, ...] = ()
 
 
 UNJUDGED = Judgement(Verdict.ERROR, "EvidencePending", "the monitor has not been asked about this step yet")
@@ -161,7 +177,7 @@ class Observation:
     `last_live` is the version that the registry's history names for this MLModel; it is read only when status
     holds no stable version. `scaling_problems` says per version why its autoscaler cannot scale, empty when it can; a
     version whose autoscaler has not said anything is absent. `watch_problem` is why a part of spec.monitoring cannot be
-    obeyed, if one cannot.
+    obeyed, if one cannot. `replay` is what came of the run that status names, or what its Job suffers from.
     """
 
     model: MLModel
@@ -180,6 +196,7 @@ class Observation:
     watch: Report | NoReport = NO_MONITOR
     watch_problem: NoReport | None = None
     judgement: Judgement | None = None
+    replay: ReplayOutcome | Trouble | None = None
 
     @property
     def stable(self) -> Version | None:

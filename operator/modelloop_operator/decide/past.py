@@ -15,6 +15,7 @@ from modelloop_core.api.past_rollouts import (
 from modelloop_core.api.status import RolloutStatus
 from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.decisions import Abandon, Condemn, Promote, Refuse, RollBack
+from modelloop_operator.decide.shares import ALL, Share
 
 End = Promote | RollBack | Abandon | Refuse | Condemn
 """Decisions that end a rollout, or change how one ended."""
@@ -27,9 +28,9 @@ _WAY_BACK = "RolledBack"
 """The reason of a version that comes back because the one after it failed, which that one's rollout tells already."""
 
 
-def with_share(rollout: RolloutStatus, weight: int, at: str) -> list[StepTaken]:
-    """The shares that a version had, and `weight` since `at`."""
-    return [*rollout.steps, StepTaken(weight=weight, since=at)][-STEPS_LENGTH:]
+def with_share(rollout: RolloutStatus, share: Share, at: str) -> list[StepTaken]:
+    """The shares that a version had, and this one since `at`."""
+    return [*rollout.steps, StepTaken(weight=share.weight, mirror=share.mirror or None, since=at)][-STEPS_LENGTH:]
 
 
 def with_verdict(rollout: RolloutStatus, verdict: str) -> list[StepTaken]:
@@ -79,7 +80,7 @@ def with_end(before: MLModelStatus, after: MLModelStatus, decision: End, at: str
 
 def _last_steps(rollout: RolloutStatus, decision: End, at: str) -> list[StepTaken]:
     if isinstance(decision, Promote):
-        return with_share(rollout, 100, at)
+        return with_share(rollout, ALL, at)
     return with_verdict(rollout, Verdict.FAILED) if decision.reason == _EVIDENCE else rollout.steps
 
 

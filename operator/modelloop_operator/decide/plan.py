@@ -8,34 +8,47 @@ from datetime import timedelta
 from modelloop_core.api.fields import seconds
 from modelloop_core.api.rollout import Rollout, Step
 from modelloop_operator.decide.observation import NO_MONITOR, NoReport, Observation
+from modelloop_operator.decide.shares import ALL, Share, share_of_step
 
 CANARY, BLUE_GREEN = "Canary", "BlueGreen"
+
+_COPIES_ALL = ("projectcontour.io/",)
+"""Beginnings of controllers that pass over `percent` of a RequestMirror (Contour up to 1.33, read in its source)."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The way of a new version: shares of the traffic on its way to 100, none when all of it moves at once."""
+    """The way of a new version: shares of the traffic on its way to 100, none when all of it moves at once.
+
+    `unmirrored` is why steps with copies are left out, if they are.
+    """
 
     rollout: Rollout
     steps: tuple[Step, ...]
     keep_warm: timedelta
+    unmirrored: NoReport | None = None
 
     @property
     def staged(self) -> bool:
         """Whether a new version takes traffic step by step."""
         return bool(self.steps)
 
-    def after(self, weight: int) -> int:
-        """The share that follows `weight`."""
-        return min((step.weight for step in self.steps if step.weight > weight), default=100)
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """What the steps give, in their order."""
+        return tuple(map(share_of_step, self.steps))
 
-    def index(self, weight: int) -> int:
-        """The step of `weight`, or how many lie below it."""
-        return sum(step.weight < weight for step in self.steps)
+    def after(self, share: Share) -> Share:
+        """The share that follows."""
+        return min((other for other in self.shares if other > share), default=ALL)
 
-    def step(self, weight: int) -> Step:
+    def index(self, share: Share) -> int:
+        """The step of a share, or how many lie below it, those counted that are left out."""
+        return sum(share_of_step(step) < share for step in self.rollout.canary_steps if self.steps)
+
+    def step(self, share: Share) -> Step:
         """What is said of a share; of one that the spec no longer names, what is said of the one below it."""
-        below = [step for step in self.steps if step.weight <= weight]
+        below = [step for step in self.steps if share_of_step(step) <= share]
         return below[-1] if below else self.steps[0]
 
 
@@ -45,11 +58,25 @@ def plan_of(seen: Observation) -> Plan:
     staged = running.strategy != BLUE_GREEN if running is not None else _can_be_staged(seen)
     rollout = declared or Rollout()
     kept = declared is not None or _can_be_staged(seen)
+    lacking = unmirrored(seen)
     return Plan(
         rollout=rollout,
-        steps=rollout.canary_steps if staged else (),
+        steps=tuple(step for step in rollout.canary_steps if not lacking or not _is_partial(step)) if staged else (),
         keep_warm=timedelta(seconds=seconds(rollout.keepWarm)) if kept else timedelta(0),
+        unmirrored=lacking,
     )
+
+
+def unmirrored(seen: Observation) -> NoReport | None:
+    """Why steps with copies of a part of the requests cannot be obeyed, where the spec has any and they cannot."""
+    declared = seen.model.spec.rollout
+    if declared is None or seen.route is None or not any(map(_is_partial, declared.steps or ())):
+        return None
+    for controller in sorted(seen.route.controllers):
+        if controller.startswith(_COPIES_ALL):
+            told = f"the gateway's controller {controller!r} copies all requests, whatever the percentage"
+            return NoReport("PercentIgnored", f"{told}; steps with mirror below 100 are left out")
+    return None
 
 
 def unjudged(seen: Observation) -> NoReport | None:
@@ -65,9 +92,14 @@ def unjudged(seen: Observation) -> NoReport | None:
         missing = "shares of the traffic need the Gateway API, which this cluster lacks; all traffic moves at once"
         return NoReport("GatewayAPIMissing", missing)
     if seen.watch == NO_MONITOR:
-        moves = "steps go by their holds alone" if declared is not None else "all traffic moves at once"
+        judges = "and metrics" if declared is not None and declared.analysis.metrics else "alone"
+        moves = f"steps go by their holds {judges}" if declared is not None else "all traffic moves at once"
         return NoReport(NO_MONITOR.reason, f"{NO_MONITOR.message}; without it {moves}")
     return None
+
+
+def _is_partial(step: Step) -> bool:
+    return step.mirror is not None and step.mirror < 100
 
 
 def _can_be_staged(seen: Observation) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelloop_core.versions import Version
 from modelloop_operator.decide.decisions import Adopt
-from modelloop_operator.decide.observation import Catalog, Observation
+from modelloop_operator.decide.observation import Catalog, Observation, Route
 
 
 def recover(seen: Observation) -> Adopt | None:
@@ -25,8 +25,12 @@ def recover(seen: Observation) -> Adopt | None:
     return None
 
 
+def _is_asked(version: Version, route: Route) -> bool:
+    return bool(route.weights.get(version) or route.mirrors.get(version))
+
+
 def _beside(version: Version, seen: Observation) -> tuple[Version, ...]:
     """Others that requests may still go to: by the route, or because the gateway has not taken it up yet."""
     route = seen.route
     others = sorted(other for other in seen.pods if other != version)
-    return tuple(other for other in others if route is not None and (route.weights.get(other) or not route.confirmed))
+    return tuple(other for other in others if route is not None and (_is_asked(other, route) or not route.confirmed))

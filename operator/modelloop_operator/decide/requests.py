@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
-from modelloop_operator.decide.capacity import weight_of
+from modelloop_operator.decide.capacity import share_of
 from modelloop_operator.decide.decisions import Answer, Approve, Condemn, Effect, Force, Forget, Pause, Refuse
 from modelloop_operator.decide.observation import CatalogUnknown, Observation, Request
 from modelloop_operator.decide.plan import plan_of
@@ -58,19 +58,19 @@ def _promote(seen: Observation, _: Request) -> Outcome:
 
 
 def _approve(seen: Observation, _: Request) -> Outcome:
-    candidate, weight, plan = _tried(seen), weight_of(seen), plan_of(seen)
+    candidate, share, plan = _tried(seen), share_of(seen), plan_of(seen)
     if candidate is None or not plan.staged:
         return _nothing_tried(seen)
-    if not weight or not plan.step(weight).approval:
-        return _no("NothingToApprove", f"{candidate} is at {weight} %, a step without approval")
-    message = f"{candidate} may go on from {weight} % once the step's hold is over and its verdict is Passed"
+    if not share or not plan.step(share).approval:
+        return _no("NothingToApprove", f"{candidate} is at {share}, a step without approval")
+    message = f"{candidate} may go on from {share} once the step's hold is over and its verdict is Passed"
     return True, "Approved", message, Approve()
 
 
 def _pause(seen: Observation, _: Request) -> Outcome:
     if _tried(seen) is None:
         return _nothing_tried(seen)
-    return True, "Paused", f"{seen.candidate} stays at {weight_of(seen)} %; if it fails, it goes", Pause(True)
+    return True, "Paused", f"{seen.candidate} stays at {share_of(seen)}; if it fails, it goes", Pause(True)
 
 
 def _resume(seen: Observation, _: Request) -> Outcome:
@@ -81,14 +81,14 @@ def _resume(seen: Observation, _: Request) -> Outcome:
         return _no("PausedBySpec", f"spec.rollout.paused holds {seen.candidate}: set it to false")
     if not rollout.paused:
         return _no("NotPaused", f"{seen.candidate} is not paused; `kubectl mlmodel status` says what it waits for")
-    return True, "Resumed", f"{seen.candidate} goes on from {weight_of(seen)} %", Pause(False)
+    return True, "Resumed", f"{seen.candidate} goes on from {share_of(seen)}", Pause(False)
 
 
 def _abort(seen: Observation, request: Request) -> Outcome:
     candidate, live = _tried(seen), seen.stable
     if candidate is None or live is None:
         return _nothing_tried(seen)
-    message = f"{candidate} was taken back from {weight_of(seen)} % by request{_by(request)}; {live} serves"
+    message = f"{candidate} was taken back from {share_of(seen)} by request{_by(request)}; {live} serves"
     return True, "Aborted", message, Refuse(candidate, "Aborted", message)
 
 

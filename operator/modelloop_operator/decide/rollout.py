@@ -8,10 +8,13 @@ from modelloop_core.api.fields import seconds
 from modelloop_core.api.status import RolloutStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
-from modelloop_operator.decide.capacity import capacity_for, needed_replicas, target_of, weight_of
+from modelloop_operator.decide.capacity import capacity_for, needed_replicas, share_of, target_of
 from modelloop_operator.decide.decisions import Advance, Decision, Promote, Refuse, Shift, Wait
+from modelloop_operator.decide.doubt import in_doubt
 from modelloop_operator.decide.observation import Observation, Pods, Policy
 from modelloop_operator.decide.plan import Plan, plan_of
+from modelloop_operator.decide.shares import ALL
+from modelloop_operator.decide.staging import stage
 
 MOST_LOSSES = 3
 """How often a version may lose all its pods under traffic, or a container of it may crash, before it is taken back."""
@@ -24,7 +27,7 @@ def about_candidate(candidate: Version, seen: Observation, now: datetime, policy
     pods = seen.pods.get(candidate)
     if (failed := _failed(candidate, pods, seen)) is not None:
         return failed
-    if weight_of(seen) and (pods is None or not pods.ready):
+    if share_of(seen) and (pods is None or not pods.ready):
         return _lost(candidate, seen)
     rollout = seen.model.status.rollout
     if rollout is None or rollout.advancing:
@@ -37,8 +40,8 @@ def _failed(candidate: Version, pods: Pods | None, seen: Observation) -> Refuse 
         return Refuse(candidate, pods.trouble.reason, pods.trouble.message)
     if pods is not None and pods.deadline_exceeded:
         return Refuse(candidate, "ProgressDeadlineExceeded", unready(candidate, pods, _needed(seen)))
-    if seen.judgement is not None and seen.judgement.verdict is Verdict.FAILED and weight_of(seen):
-        return Refuse(candidate, "EvidenceFailed", f"at {weight_of(seen)} %: {seen.judgement.message}")
+    if seen.judgement is not None and seen.judgement.verdict is Verdict.FAILED and share_of(seen):
+        return Refuse(candidate, "EvidenceFailed", f"at {share_of(seen)}: {seen.judgement.message}")
     if pods is not None and _keeps_crashing(pods, seen.pods.get(seen.stable) if seen.stable else None):
         why = f": {pods.trouble.message}" if pods.trouble else ""
         return Refuse(candidate, "KeepsCrashing", f"its containers failed {pods.crashes} times under traffic{why}")
@@ -54,13 +57,13 @@ def _keeps_crashing(pods: Pods, live: Pods | None) -> bool:
 
 
 def _lost(candidate: Version, seen: Observation) -> Refuse | Shift:
-    rollout, weight = seen.model.status.rollout, weight_of(seen)
+    rollout, share = seen.model.status.rollout, share_of(seen)
     times = (rollout.failedChecks if rollout else 0) + 1
     pods = seen.pods.get(candidate)
     why = f": {pods.trouble.message}" if pods and pods.trouble else ""
     if times >= MOST_LOSSES:
         return Refuse(candidate, "KeepsFailing", f"it lost all its pods {times} times while it had traffic{why}")
-    message = f"{candidate} has no ready pod at {weight} % ({times} of at most {MOST_LOSSES - 1} times){why}"
+    message = f"{candidate} has no ready pod at {share} ({times} of at most {MOST_LOSSES - 1} times){why}"
     return Shift(candidate, 0, "LostItsPods", message)
 
 
@@ -76,10 +79,13 @@ def _get_ready(candidate: Version, pods: Pods | None, seen: Observation, now: da
         return Wait("EndpointsPending", found, policy.recheck)
     if (paused := _paused(seen, policy)) is not None:
         return paused
-    if target_of(seen) == 100:
+    if (staging := stage(candidate, seen, now, policy)) is not None:
+        return staging
+    if target_of(seen) == ALL:
         return Promote(candidate, *_why_promote(candidate, seen))
     target = target_of(seen)
-    return Shift(candidate, target, "PodsReady", f"{candidate} is ready with {needed} pods and gets {target} %")
+    ready = f"{candidate} is ready with {needed} pods and gets {target}"
+    return Shift(candidate, target.weight, "PodsReady", ready, mirror=target.mirror)
 
 
 def _unready_yet(candidate: Version, pods: Pods, seen: Observation, now: datetime, policy: Policy) -> Refuse | Wait:
@@ -96,52 +102,33 @@ def _unready_yet(candidate: Version, pods: Pods, seen: Observation, now: datetim
 
 def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: datetime, policy: Policy) -> Decision:
     """Its share for its time, until the verdict is Passed and whoever has to say yes did."""
-    plan, weight = plan_of(seen), weight_of(seen)
-    step = plan.step(weight)
+    plan, share = plan_of(seen), share_of(seen)
+    step = plan.step(share)
     if not is_confirmed(candidate, seen):
-        return _doubt(candidate, "RouteNotConfirmed", _route_problem(seen), seen, now, policy)
+        return in_doubt(candidate, "RouteNotConfirmed", _route_problem(seen), seen, now, policy)
     if rollout.stepStartedAt is None:
-        return Wait("StepBegins", f"the gateway confirmed {weight} % for {candidate}", policy.recheck)
+        return Wait("StepBegins", f"the gateway confirmed {share} for {candidate}", policy.recheck)
     if (paused := _paused(seen, policy)) is not None:
         return paused
     end = datetime.fromisoformat(rollout.stepStartedAt) + timedelta(seconds=seconds(step.hold))
     if now < end:
-        held = f"{candidate} has {weight} % and holds it for {step.hold}, until {end:%Y-%m-%d %H:%M:%S} UTC"
+        held = f"{candidate} has {share} and holds it for {step.hold}, until {end:%Y-%m-%d %H:%M:%S} UTC"
         return Wait("HoldingStep", held, min(policy.idle, end - now), until=end)
     judgement = seen.judgement
     if judgement is not None and judgement.verdict is not Verdict.PASSED:
-        return _doubt(candidate, judgement.reason, judgement.message, seen, now, policy)
-    if step.approval and rollout.approvedWeight != weight:
+        return in_doubt(candidate, judgement.reason, judgement.message, seen, now, policy)
+    if step.approval and rollout.approvedWeight != share.weight:
         return Wait("ApprovalPending", _asks(candidate, plan, seen), policy.idle)
     earned = judgement.message if judgement is not None else "nobody judges it"
-    after = f"{candidate} goes on from {weight} % to {plan.after(weight)} %: {earned}"
+    after = f"{candidate} goes on from {share} to {plan.after(share)}: {earned}"
     return Advance(candidate, "StepPassed" if judgement is not None else "StepHeld", after)
-
-
-def _doubt(
-    candidate: Version, reason: str, found: str, seen: Observation, now: datetime, policy: Policy
-) -> Refuse | Wait:
-    """Held for want of a verdict, or of the gateway's yes, and for how long at the most."""
-    plan, rollout = plan_of(seen), seen.model.status.rollout
-    held = f"{candidate} stays at {weight_of(seen)} %: {found}"
-    since = rollout.inconclusiveSince if rollout is not None else None
-    if since is None:
-        return Wait(reason, held, policy.recheck, doubtful=True)
-    allowed = plan.rollout.inconclusiveDeadline
-    deadline = datetime.fromisoformat(since) + timedelta(seconds=seconds(allowed))
-    if now < deadline:
-        return Wait(reason, held, min(policy.longest_recheck, deadline - now), until=deadline, doubtful=True)
-    if plan.rollout.onInconclusive == "RollBack":
-        return Refuse(candidate, "InconclusiveDeadlineExceeded", f"no verdict within {allowed}: {found}")
-    over = f"{held}; so for longer than {allowed}, and spec.rollout.onInconclusive is Hold: {_ways_on(seen)}"
-    return Wait("InconclusiveDeadlineExceeded", over, policy.longest_recheck, doubtful=True)
 
 
 def _paused(seen: Observation, policy: Policy) -> Wait | None:
     rollout, declared = seen.model.status.rollout, seen.model.spec.rollout
     if seen.stable is None or rollout is None or is_way_back(seen):
         return None
-    name, at = seen.model.metadata.name, f"{seen.candidate} stays at {weight_of(seen)} %"
+    name, at = seen.model.metadata.name, f"{seen.candidate} stays at {share_of(seen)}"
     if declared is not None and declared.paused:
         return Wait("PausedBySpec", f"{at}: spec.rollout.paused is true", policy.idle)
     if rollout.paused:
@@ -151,8 +138,10 @@ def _paused(seen: Observation, policy: Policy) -> Wait | None:
 
 def is_confirmed(candidate: Version, seen: Observation) -> bool:
     """Whether the gateway confirmed the candidate's present share."""
-    route = seen.route
-    return route is not None and route.confirmed and route.weights.get(candidate, 0) == weight_of(seen)
+    route, share = seen.route, share_of(seen)
+    if route is None or not route.confirmed:
+        return False
+    return (route.weights.get(candidate, 0), route.mirrors.get(candidate, 0)) == (share.weight, share.mirror)
 
 
 def is_way_back(seen: Observation) -> bool:
@@ -182,14 +171,9 @@ def _route_problem(seen: Observation) -> str:
 
 
 def _asks(candidate: Version, plan: Plan, seen: Observation) -> str:
-    weight, name = weight_of(seen), seen.model.metadata.name
-    following = plan.after(weight)
-    return f"{candidate} has earned more than {weight} %; `kubectl mlmodel approve {name}` lets it go to {following} %"
-
-
-def _ways_on(seen: Observation) -> str:
-    name = seen.model.metadata.name
-    return f"`kubectl mlmodel promote {name}` or `kubectl mlmodel abort {name}`"
+    share, name = share_of(seen), seen.model.metadata.name
+    following = plan.after(share)
+    return f"{candidate} has earned more than {share}; `kubectl mlmodel approve {name}` lets it go to {following}"
 
 
 def _patience(seen: Observation, now: datetime, policy: Policy) -> timedelta:

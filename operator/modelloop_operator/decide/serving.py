@@ -140,7 +140,10 @@ def _tidying(seen: Observation, now: datetime, policy: Policy) -> Drain | Retire
 def _unrouted(seen: Observation) -> list[VersionStatus]:
     if seen.route is None or not seen.route.confirmed:
         return []
-    return [block for block in seen.model.status.warm if not seen.route.weights.get(Version.parse(block.version), 0)]
+    route, versions = seen.route, ((block, Version.parse(block.version)) for block in seen.model.status.warm)
+    return [
+        block for block, version in versions if not (route.weights.get(version, 0) or route.mirrors.get(version, 0))
+    ]
 
 
 def _until_next_drain(seen: Observation, now: datetime, policy: Policy) -> timedelta:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from modelloop_core.api import MLModelStatus
-from modelloop_core.api.status import RolloutStatus, VersionStatus
+from modelloop_core.api.status import MetricStatus, RolloutStatus, VersionStatus
 from modelloop_core.versions import Version
+from modelloop_core.wire.runs import ReplayOutcome
 from modelloop_operator.decide.conditions import conditions, phase
 from modelloop_operator.decide.decisions import Advance, Decision, Wait
 from modelloop_operator.decide.effects import remembered, stamp
@@ -14,10 +15,13 @@ from modelloop_operator.decide.holding import waits
 from modelloop_operator.decide.observation import UNJUDGED, Observation
 from modelloop_operator.decide.past import with_share, with_verdict
 from modelloop_operator.decide.plan import plan_of
+from modelloop_operator.decide.shares import ALL, share_in
+from modelloop_operator.decide.staging import found, judged
 from modelloop_operator.decide.watching import drift_status
 
 _AROUND = {
-    **dict.fromkeys(("RouteAccepted", "DeviceAvailable", "ScalingAvailable", "MonitoringAvailable"), "False"),
+    "RouteAccepted": "False",
+    **{f"{what}Available": "False" for what in ("Mirror", "Metrics", "Device", "Scaling", "Monitoring")},
     **dict.fromkeys(("Degraded", "Drifted"), "True"),
 }
 """Conditions that tell of something wrong beside the decision, and the status in which they do."""
@@ -76,27 +80,52 @@ def _progress(after: MLModelStatus, seen: Observation, decision: Decision, now: 
     rollout, candidate = after.rollout, after.candidate
     if rollout is None or candidate is None:
         return None
-    plan, weight = plan_of(seen), candidate.requestedWeight
-    update: dict[str, object] = {"stepIndex": plan.index(plan.after(weight) if rollout.advancing else weight)}
+    plan, share = plan_of(seen), share_in(after)
+    update: dict[str, object] = {"stepIndex": plan.index(plan.after(share) if rollout.advancing else share)}
     if rollout.promoted or not plan.staged:
-        update["stepIndex"] = len(plan.steps)
+        update["stepIndex"] = plan.index(ALL)
     if isinstance(decision, Wait):
         update |= _waiting(rollout, decision, now)
-        if weight and rollout.stepStartedAt is None and not rollout.advancing and decision.reason == "StepBegins":
-            rollout = rollout.model_copy(update={"steps": with_share(rollout, weight, stamp(now))})
+        if share and rollout.stepStartedAt is None and not rollout.advancing and decision.reason == "StepBegins":
+            rollout = rollout.model_copy(update={"steps": with_share(rollout, share, stamp(now))})
             update |= {"stepStartedAt": stamp(now), "judgedSince": rollout.judgedSince or stamp(now)}
-    if weight and isinstance(decision, Wait | Advance):
+    if share and isinstance(decision, Wait | Advance):
         update |= _judged(rollout, seen)
+    update |= _staged(rollout, seen)
     return rollout.model_copy(update=update)
 
 
 def _judged(rollout: RolloutStatus, seen: Observation) -> dict[str, object]:
     judgement = seen.judgement
     # A new leader has asked nobody yet, which is no news about the version.
-    if judgement is None or judgement == UNJUDGED or judgement.verdict == rollout.verdict:
+    if judgement is None or judgement == UNJUDGED:
         return {}
+    metrics = [
+        MetricStatus(name=one.name, verdict=one.verdict.value, message=one.message[:256], dryRun=one.dry_run)
+        for one in judgement.metrics
+    ]
+    told: dict[str, object] = {} if _same(metrics, rollout.metrics) else {"metrics": metrics}
+    if judgement.verdict == rollout.verdict:
+        return told
     verdict = judgement.verdict.value
-    return {"verdict": verdict, "evidence": judgement.message[:1024], "steps": with_verdict(rollout, verdict)}
+    words = {"verdict": verdict, "evidence": judgement.message[:1024]}
+    return {**told, **words, "steps": with_verdict(rollout, verdict)}
+
+
+def _same(ours: list[MetricStatus], theirs: list[MetricStatus]) -> bool:
+    """Whether metrics say the same but for their numbers, with which status would never come to rest."""
+    gists = ([(one.name, one.verdict, one.dryRun) for one in metrics] for metrics in (ours, theirs))
+    return next(gists) == next(gists)
+
+
+def _staged(rollout: RolloutStatus, seen: Observation) -> dict[str, object]:
+    """What came of a replay, from when it is known."""
+    staging, outcome = rollout.staging, seen.replay
+    if staging is None or not isinstance(outcome, ReplayOutcome) or outcome.run != staging.run:
+        return {}
+    verdict = judged(outcome, plan_of(seen).rollout).value if outcome.asked else None
+    told = {"verdict": verdict, "message": found(outcome)[:1024]}
+    return {"staging": staging.model_copy(update=told)}
 
 
 def _waiting(rollout: RolloutStatus, decision: Wait, now: datetime) -> dict[str, object]:

@@ -48,7 +48,7 @@ def _present(seen: Observation, asked: EvidenceQuery | None) -> Rollout | None:
         started=_at(rollout.startedAt),
         steps=tuple(map(_step, rollout.steps)),
         asked=tuple(map(_request, rollout.asked)),
-        plan=(*(step.weight for step in plan_of(seen).steps), 100),
+        plan=(*(step.weight for step in plan_of(seen).steps if step.weight), 100),
         waits_for=rollout.waitsFor,
         until=_at(rollout.until) if rollout.until else None,
         question=asked,
@@ -81,7 +81,7 @@ def _version(block: VersionStatus) -> RolloutVersion:
 
 
 def _step(taken: StepTaken) -> RolloutStep:
-    return RolloutStep(weight=taken.weight, since=_at(taken.since), verdict=taken.verdict)
+    return RolloutStep(weight=taken.weight, mirror=taken.mirror, since=_at(taken.since), verdict=taken.verdict)
 
 
 def _request(asked: Asked) -> RolloutRequest:

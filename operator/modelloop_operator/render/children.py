@@ -9,8 +9,9 @@ from modelloop_core.versions import Version
 from modelloop_operator.decide.capacity import Replicas
 from modelloop_operator.decide.holding import with_held_pods
 from modelloop_operator.decide.observation import Capabilities
+from modelloop_operator.decide.shares import share_in
 from modelloop_operator.naming import Object
-from modelloop_operator.render import predictor, traffic
+from modelloop_operator.render import jobs, predictor, traffic
 from modelloop_operator.render.installation import Installation
 
 
@@ -25,6 +26,7 @@ def children(
     rendered: list[Object | None] = [predictor.service_account(model)] if versions else []
     for version in versions:
         rendered += _version_children(model, version, installation, replicas[version])
+    rendered.append(jobs.replay(model, installation))
     if stable is not None:
         rendered += _traffic_children(model, stable, capabilities)
     return [child for child in rendered if child is not None]
@@ -36,6 +38,7 @@ def _version_children(
     return [
         predictor.deployment(model, version, installation, count.fixed),
         predictor.version_service(model, version),
+        predictor.mirror_service(model, version) if _mirrors(model) else None,
         predictor.disruption_budget(model, version),
         predictor.autoscaler(model, version, count.fewest),
     ]
@@ -45,10 +48,22 @@ def _traffic_children(model: MLModel, stable: Version, capabilities: Capabilitie
     routed = capabilities.gateway_api
     return [
         traffic.retry_policy(model, capabilities) if routed else None,
-        traffic.http_route(model, _weights(model, stable)) if routed else None,
+        traffic.http_route(model, _weights(model, stable), _mirrored(model)) if routed else None,
         traffic.stable_service(model, stable),
         traffic.ingress(model),
     ]
+
+
+def _mirrors(model: MLModel) -> bool:
+    """Whether versions are to be reached by copies: before the route says so, and as long as it may."""
+    rollout = model.spec.rollout
+    asked = rollout is not None and rollout.mirrors and model.spec.traffic.gateway is not None
+    return asked or bool(share_in(model.status).mirror)
+
+
+def _mirrored(model: MLModel) -> tuple[Version, int] | None:
+    candidate, share = model.status.candidate, share_in(model.status)
+    return (Version.parse(candidate.version), share.mirror) if candidate is not None and share.mirror else None
 
 
 def _weights(model: MLModel, stable: Version) -> dict[Version, int]:

@@ -8,6 +8,7 @@ from modelloop_core.capture import Capture
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import (
     GRPC_PORT,
+    MIRROR_PORT,
     MONITOR_TOKEN,
     PREFIX,
     REDIS_PASSWORD,
@@ -35,6 +36,8 @@ def environment(model: MLModel, version: Version, installation: Installation) ->
         timeout_seconds=seconds(serving.timeout),
         entity_key=serving.entityKey,
         grpc_port=GRPC_PORT if serving.grpc else None,
+        # In every pod: whether a version gets copies must not change its pods.
+        mirror_port=MIRROR_PORT,
         fallback=serving.fallback,
         cache_max_entries=serving.cache.maxEntries,
         cache_ttl_seconds=seconds(serving.cache.ttl),

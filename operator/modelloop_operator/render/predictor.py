@@ -7,9 +7,10 @@ from modelloop_core.api.fields import seconds
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import (
     GRPC_PORT,
+    MIRROR_PORT,
     PREDICT_PORT,
 )
-from modelloop_operator.naming import Object, labels, metadata, selector, versioned_name
+from modelloop_operator.naming import Object, labels, metadata, mirror_name, selector, versioned_name
 from modelloop_operator.render.environment import environment
 from modelloop_operator.render.installation import Installation
 from modelloop_operator.render.pods import volume_mounts, volumes, with_placement
@@ -48,6 +49,17 @@ def service(model: MLModel, name: str, version: Version, *, own: bool) -> Object
             "selector": selector(model.metadata.name, version),
             "ports": _service_ports(model),
         },
+    }
+
+
+def mirror_service(model: MLModel, version: Version) -> Object:
+    """The Service by which copies of requests come to one version, on a port of their own."""
+    port: Object = {"name": "mirror", "port": 80, "targetPort": "mirror", "protocol": "TCP", "appProtocol": "http"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(model, mirror_name(model.metadata.name, version), version),
+        "spec": {"type": "ClusterIP", "selector": selector(model.metadata.name, version), "ports": [port]},
     }
 
 
@@ -161,7 +173,10 @@ def _service_ports(model: MLModel) -> list[Object]:
 
 
 def _container_ports(model: MLModel) -> list[Object]:
-    ports: list[Object] = [{"name": "http", "containerPort": PREDICT_PORT, "protocol": "TCP"}]
+    ports: list[Object] = [
+        {"name": "http", "containerPort": PREDICT_PORT, "protocol": "TCP"},
+        {"name": "mirror", "containerPort": MIRROR_PORT, "protocol": "TCP"},
+    ]
     if model.spec.serving.grpc:
         ports.append({"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"})
     return ports

@@ -7,7 +7,7 @@ from modelloop_core.api.fields import seconds
 from modelloop_core.versions import Version
 from modelloop_core.wire.predictions import FORCED_HEADER
 from modelloop_operator.decide.observation import Capabilities
-from modelloop_operator.naming import Object, metadata, versioned_name
+from modelloop_operator.naming import Object, metadata, mirror_name, versioned_name
 from modelloop_operator.render.predictor import service
 
 _ROUTE_TIMEOUT_MARGIN_SECONDS = 14
@@ -36,16 +36,16 @@ def path_prefix(model: MLModel) -> str:
     return "/" if gateway.hostnames else f"/{model.metadata.namespace}/{model.metadata.name}"
 
 
-def http_route(model: MLModel, weights: dict[Version, int]) -> Object | None:
+def http_route(model: MLModel, weights: dict[Version, int], mirror: tuple[Version, int] | None = None) -> Object | None:
     """The HTTPRoute, owned whole, with exact weights (they add to 100); while two versions are up a header picks one.
 
-    A version of weight 0 gets what asks for it, and nothing else.
+    A version of weight 0 gets what asks for it, and `mirror` names who gets copies of how many percent besides.
     """
     gateway = model.spec.traffic.gateway
     if gateway is None:
         return None
     shares = [_backend(model, version, weight) for version, weight in sorted(weights.items()) if weight]
-    rules = [_rule(model, shares)]
+    rules = [_rule(model, shares, mirror=mirror)]
     if len(weights) > 1:
         rules += [_rule(model, [_backend(model, version, 1)], forced=version) for version in sorted(weights)]
     spec: Object = {
@@ -98,7 +98,12 @@ def ingress(model: MLModel) -> Object | None:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": described, "spec": spec}
 
 
-def _rule(model: MLModel, backends: list[Object], forced: Version | None = None) -> Object:
+def _rule(
+    model: MLModel,
+    backends: list[Object],
+    forced: Version | None = None,
+    mirror: tuple[Version, int] | None = None,
+) -> Object:
     prefix = path_prefix(model)
     match: Object = {"path": {"type": "PathPrefix", "value": prefix}}
     if forced is not None:
@@ -109,13 +114,20 @@ def _rule(model: MLModel, backends: list[Object], forced: Version | None = None)
         "backendRefs": backends,
         "timeouts": {"request": f"{_route_timeout(model)}s"},
     }
-    if prefix != "/":
-        rewrite = {
-            "type": "URLRewrite",
-            "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
-        }
-        rule["filters"] = [rewrite]
-    return rule
+    filters = [*([] if prefix == "/" else [_rewrite()]), *([] if mirror is None else [_copies(model, *mirror)])]
+    return {**rule, "filters": filters} if filters else rule
+
+
+def _rewrite() -> Object:
+    path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    return {"type": "URLRewrite", "urlRewrite": {"path": path}}
+
+
+def _copies(model: MLModel, version: Version, percent: int) -> Object:
+    target = {"group": "", "kind": "Service", "name": mirror_name(model.metadata.name, version), "port": 80}
+    # All of them without a percentage, which not every gateway knows.
+    share = {"percent": percent} if percent < 100 else {}
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": target, **share}}
 
 
 def _backend(model: MLModel, version: Version, weight: int) -> Object:

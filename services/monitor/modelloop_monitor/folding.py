@@ -17,12 +17,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from modelloop_core.wire.minutes import MinuteCounts
-from modelloop_core.wire.profiles import ProfilePost
+from modelloop_core.wire.profiles import LoggedPrediction, ProfilePost
 from modelloop_monitor.bodies import kept
 from modelloop_monitor.counts import Counted
 from modelloop_monitor.logs import event
 from modelloop_monitor.metrics import Metrics
-from modelloop_monitor.store import cards, inbox, models, predictions, traffic, windows
+from modelloop_monitor.store import cards, inbox, mirrored, models, predictions, traffic, windows
 from modelloop_monitor.store.cards import CardKey
 from modelloop_monitor.store.engine import Store
 from modelloop_monitor.store.errors import StoreError, StoreUnfit
@@ -59,6 +59,7 @@ class Folded:
     windows: dict[WindowKey, Counted] = field(default_factory=dict)
     minutes: dict[MinuteKey, MinuteCounts] = field(default_factory=dict)
     predictions: list[dict[str, Any]] = field(default_factory=list)
+    mirrored: list[dict[str, Any]] = field(default_factory=list)
     heard: dict[Model, float] = field(default_factory=dict)
     cards: dict[CardKey, str] = field(default_factory=dict)
 
@@ -153,8 +154,10 @@ def fold_posts(waiting: Iterable[Waiting], widths: Mapping[Model, int], traffic_
             window = WindowKey(*own, post.reference, width, _floor(item.at, width))
             _add(folded.windows, window, Counted.of(post))
         outputs = {name: delta.counts for name, delta in post.outputs.items()}
-        _add(folded.minutes, MinuteKey(*own, _floor(item.at, traffic_seconds)), MinuteCounts.of(post.traffic, outputs))
+        counts = MinuteCounts.of(post.traffic, outputs, post.mirrored)
+        _add(folded.minutes, MinuteKey(*own, _floor(item.at, traffic_seconds)), counts)
         folded.predictions += _logged(item)
+        folded.mirrored += _copied(item)
         if post.card is not None:
             folded.cards[CardKey(*own)] = post.card
     return folded
@@ -164,6 +167,7 @@ def _write(connection: Connection, folded: Folded, now: float) -> None:
     windows.add(connection, folded.windows, now)
     traffic.add(connection, folded.minutes)
     predictions.add(connection, folded.predictions)
+    mirrored.add(connection, folded.mirrored)
     models.heard(connection, folded.heard)
     cards.save(connection, folded.cards, now)
 
@@ -173,19 +177,26 @@ def _parsed(id_: int, at: float, received: float, body: bytes) -> Waiting:
 
 
 def _logged(item: Waiting) -> list[dict[str, Any]]:
+    return [{**_answer(item, logged), "entity": logged.entity} for logged in item.post.predictions]
+
+
+def _copied(item: Waiting) -> list[dict[str, Any]]:
+    waits = {"received": item.received, "due": item.received}
+    return [{**_answer(item, logged), **waits} for logged in item.post.mirrored_predictions]
+
+
+def _answer(item: Waiting, logged: LoggedPrediction) -> dict[str, Any]:
     post = item.post
-    own = {"namespace": post.namespace, "name": post.name, "version": post.version, "reference": post.reference}
-    return [
-        {
-            **own,
-            "request_id": logged.request_id,
-            "row": logged.row,
-            "entity": logged.entity,
-            "at": _placed(item, logged.at),
-            "prediction": json.dumps(logged.prediction),
-        }
-        for logged in post.predictions
-    ]
+    return {
+        "namespace": post.namespace,
+        "name": post.name,
+        "version": post.version,
+        "reference": post.reference,
+        "request_id": logged.request_id,
+        "row": logged.row,
+        "at": _placed(item, logged.at),
+        "prediction": json.dumps(logged.prediction),
+    }
 
 
 def _placed(item: Waiting, at: float) -> float:

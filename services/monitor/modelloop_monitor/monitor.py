@@ -22,6 +22,7 @@ from modelloop_monitor.outcomes.taking import Taker
 from modelloop_monitor.quality.gauges import QualityGauges
 from modelloop_monitor.quality.judge import QualityJudge
 from modelloop_monitor.retention import Pruner
+from modelloop_monitor.rollouts.comparing import Comparer
 from modelloop_monitor.sending import Send, send
 from modelloop_monitor.settings import MonitorSettings
 from modelloop_monitor.store.engine import Store
@@ -39,6 +40,7 @@ class Monitor:
     folder: Folder
     taker: Taker
     joiner: Joiner
+    comparer: Comparer
     quality: QualityJudge
     access: Access
     clock: Clock
@@ -70,6 +72,7 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         folder=folder,
         taker=Taker(store, references, settings.clock_tolerance_seconds),
         joiner=Joiner(store),
+        comparer=Comparer(store, references, settings.traffic_seconds),
         quality=QualityJudge(store, references, metrics, grace_seconds=settings.grace_seconds),
         access=Access(
             token=None if settings.token is None else settings.token.get_secret_value(),

@@ -82,6 +82,9 @@ def _work(monitor: Monitor) -> tuple[Work, ...]:
     def join() -> None:
         monitor.joiner.join(monitor.now())
 
+    def compare() -> None:
+        monitor.comparer.compare(monitor.now())
+
     def judge_quality() -> None:
         now = monitor.now()
         monitor.quality.judge(now)
@@ -93,6 +96,7 @@ def _work(monitor: Monitor) -> tuple[Work, ...]:
         Work("notify", notify, settings.evaluate_seconds),
         Work("prune", prune, settings.prune_seconds),
         Work("join", join, settings.join_seconds),
+        Work("compare", compare, settings.join_seconds),
         Work("quality", judge_quality, settings.evaluate_seconds),
     )
 

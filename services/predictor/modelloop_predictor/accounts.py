@@ -26,8 +26,8 @@ _random_bits = random.Random(int.from_bytes(random.SystemRandom().randbytes(32))
 class Exchange:
     """One request on its way: who asks, about whom (`entity`), since when, and what came of it.
 
-    It is `live` unless it was forced upon this version or is a copy of another one. `answered_by` names the version
-    that answered where that was not the served one; `reserved` is the memory that is set aside for a large body.
+    It is `live` unless it was forced upon this version or is a copy of another one (`mirrored`). `answered_by` names
+    the version that answered where that was not the served one; `reserved` is memory set aside for a large body.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class Exchange:
         "faults",
         "live",
         "method",
+        "mirrored",
         "path",
         "reason",
         "request_id",
@@ -48,10 +49,17 @@ class Exchange:
     )
 
     def __init__(
-        self, request_id: str, trace: bytes | None, path: str, method: str = "POST", *, live: bool = True
+        self,
+        request_id: str,
+        trace: bytes | None,
+        path: str,
+        method: str = "POST",
+        *,
+        live: bool = True,
+        mirrored: bool = False,
     ) -> None:
         self.request_id = request_id
-        self.live = live
+        self.live, self.mirrored = live, mirrored
         self.trace = trace
         self.path = path
         self.method = method
@@ -101,7 +109,7 @@ class Accounts:
         """Count a request that is over."""
         now = time.perf_counter()
         seconds, reason = now - exchange.started, exchange.reason
-        outcomes = self._tally.live if exchange.live else self._tally.aside
+        outcomes = self._tally.of(live=exchange.live, mirrored=exchange.mirrored)
         outcomes.requests[exchange.status] += 1
         if reason is None:
             outcomes.rows += exchange.count

@@ -97,9 +97,10 @@ class CachedScoring:
             raise
 
     def tell(self, question: Question, rows: Float64s, values: Values) -> None:
-        """Let whoever counts live traffic hear of an answer: what is answered from here is live as well."""
-        if question.live and self._scoring.audience is not None:
-            self._scoring.audience.hear([question], rows, values)
+        """Let whoever hears of the model's answers hear of this one: what is answered from here counts as well."""
+        told = self._scoring.audience if question.live else self._scoring.copies if question.mirrored else None
+        if told is not None:
+            told.hear([question], rows, values)
 
     def keep(self, flight: _Flight, values: Values, loop: asyncio.AbstractEventLoop) -> None:
         self._recent.put(flight.key, values, self._seconds)
@@ -141,7 +142,7 @@ class _Flight:
     request_id = ""
     entity: str | None = None
     # To the model's queue: those who wait for it are told of one by one.
-    live = False
+    live = mirrored = False
 
     def __init__(
         self,

@@ -122,12 +122,14 @@ def exchange_of(scope: Mapping[str, Any]) -> Exchange:
 def _exchange(scope: Mapping[str, Any], mirror_port: int | None) -> Exchange:
     asker = identity(scope["headers"])
     came_to = scope.get("server")
+    live = not asker.forced and (came_to is None or came_to[1] != mirror_port)
     return Exchange(
         asker.request_id or new_request_id(),
         asker.trace,
         scope["path"],
         scope["method"],
-        live=not asker.forced and (came_to is None or came_to[1] != mirror_port),
+        live=live,
+        mirrored=not live and not asker.forced and mirror_port is not None,
     )
 
 

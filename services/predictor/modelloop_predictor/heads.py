@@ -19,7 +19,7 @@ _LONGEST = 4096
 class Head:
     """What a head says: the path, the identity in its headers, and how much of the body is JSON (-1: all of it).
 
-    A request is `live` unless it was forced upon this version or is a copy of another one.
+    A request is `live` unless it was forced upon this version or is a copy of another one (`mirrored`).
     """
 
     path: str
@@ -27,6 +27,7 @@ class Head:
     trace: bytes | None
     json_length: int
     live: bool = True
+    mirrored: bool = False
 
 
 class KnownHead:

@@ -77,7 +77,7 @@ class HotCall(Exchange):
         # Not through Exchange's own: one is made for each request of the quickest way.
         self.request_id = head.request_id or new_request_id()
         self.trace = head.trace
-        self.live = head.live
+        self.live, self.mirrored = head.live, head.mirrored
         self.method, self.path = "POST", head.path
         self.started = perf_counter()
         self.status = self.count = 0

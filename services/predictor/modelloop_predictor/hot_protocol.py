@@ -194,8 +194,9 @@ class PredictProtocol(GuardedProtocol):
         if json_length is None:
             return None
         asker = identity(self.headers)
-        live = not asker.forced and not self._takes_copies()
-        head = Head(self.url.decode(), asker.request_id, asker.trace, json_length, live)
+        mirrored = not asker.forced and self._takes_copies()
+        live = not asker.forced and not mirrored
+        head = Head(self.url.decode(), asker.request_id, asker.trace, json_length, live, mirrored)
         return kind(self, serving.version, head)
 
     def _answer_known(self, known: KnownHead, body: bytes) -> None:

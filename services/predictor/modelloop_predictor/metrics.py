@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -79,36 +80,47 @@ class Outcomes:
         self.rows = 0
 
 
+_Key = TypeVar("_Key", int, str)
+
+
+def _together(counts: Iterable[Tally[_Key]]) -> Tally[_Key]:
+    return sum(counts, Tally())
+
+
 class RequestTally(Collector):
-    """Everything counted once a request; `aside` are forced and mirrored ones, which are no live traffic."""
+    """Everything counted once a request; `mirrored` are copies, `aside` forced ones: neither is live traffic."""
 
     def __init__(self) -> None:
-        self.live, self.aside = Outcomes(), Outcomes()
+        self.live, self.mirrored, self.aside = Outcomes(), Outcomes(), Outcomes()
         self.batches = Distribution(_ROWS)
         self.cache_hits = self.cache_misses = self.cache_errors = 0
         self.in_flight = 0
         self.waiting: Callable[[], int] = lambda: 0
         self.connections: Callable[[], int] = lambda: 0
 
+    def of(self, *, live: bool, mirrored: bool) -> Outcomes:
+        """Where a request is counted."""
+        return self.live if live else self.mirrored if mirrored else self.aside
+
     def collect(self) -> Iterable[Metric]:
-        """The metrics as they are now; live traffic and what is aside together."""
-        both = self.live, self.aside
+        """The metrics as they are now; live traffic and all that is none together."""
+        kinds = self.live, self.mirrored, self.aside
         requests = CounterMetricFamily(
             f"{_PREFIX}_requests_total", "Answered prediction requests by HTTP status.", labels=["code"]
         )
-        for code, count in sorted((self.live.requests + self.aside.requests).items()):
+        for code, count in sorted(_together(part.requests for part in kinds).items()):
             requests.add_metric([str(code)], count)
         errors = CounterMetricFamily(
             f"{_PREFIX}_errors_total", "Requests not answered with a prediction, by reason.", labels=["reason"]
         )
-        for reason, count in sorted((self.live.errors + self.aside.errors).items()):
+        for reason, count in sorted(_together(part.errors for part in kinds).items()):
             errors.add_metric([reason], count)
         fallbacks = CounterMetricFamily(
             f"{_PREFIX}_fallbacks_total",
             "Requests answered by the fallback, by what went wrong.",
             labels=["reason"],
         )
-        for reason, count in sorted((self.live.fallbacks + self.aside.fallbacks).items()):
+        for reason, count in sorted(_together(part.fallbacks for part in kinds).items()):
             fallbacks.add_metric([reason], count)
         about_seconds = "Time from a prediction request's headers to its answer."
         return [
@@ -119,11 +131,13 @@ class RequestTally(Collector):
                 f"{_PREFIX}_request_duration_seconds",
                 about_seconds,
                 _SECONDS,
-                [part for outcomes in both for part in (outcomes.answered, outcomes.refused)],
+                [part for outcomes in kinds for part in (outcomes.answered, outcomes.refused)],
             ),
             histogram(f"{_PREFIX}_batch_rows", "Rows that went through the model at once.", _ROWS, [self.batches]),
             CounterMetricFamily(
-                f"{_PREFIX}_predictions_total", "Rows predicted by the model.", value=sum(part.rows for part in both)
+                f"{_PREFIX}_predictions_total",
+                "Rows predicted by the model.",
+                value=sum(part.rows for part in kinds),
             ),
             *self._cache(),
             GaugeMetricFamily(f"{_PREFIX}_requests_in_flight", "Predictions that wait for an answer.", self.in_flight),

@@ -21,7 +21,8 @@ class _Awaited:
     ) -> None:
         self.version = self.by = version
         self._exchange = exchange
-        self.request_id, self.entity, self.live = exchange.request_id, exchange.entity, exchange.live
+        self.request_id, self.entity = exchange.request_id, exchange.entity
+        self.live, self.mirrored = exchange.live, exchange.mirrored
         self.count = len(rows)
         self.deadline = 0.0
         self.cells: Cells | None = None

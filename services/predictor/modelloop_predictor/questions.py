@@ -20,12 +20,14 @@ class Question(Protocol):
     """A request for predictions, which hears of its outcome exactly once, on the event loop.
 
     `cells` are rows that passed the typed reader but not their bounds; None when `rows()` gives checked ones at once.
-    A settled question costs no forward. The model's answers to `live` ones are what telemetry counts.
+    A settled question costs no forward. The model's answers to `live` ones are what telemetry counts, those to
+    `mirrored` ones are compared with the live version's.
     """
 
     request_id: str
     entity: str | None
     live: bool
+    mirrored: bool
 
     version: LoadedVersion
     cells: Cells | None

@@ -52,6 +52,7 @@ class Scoring:
         self._flush_due: asyncio.Handle | None = None
         self._alarm: asyncio.Handle | None = None
         self.audience: Audience | None = None
+        self.copies: Audience | None = None
 
     @property
     def limits(self) -> Limits:
@@ -182,8 +183,12 @@ class Scoring:
             self.audience.hear(batch, rows, values)
             return
         for question, part, outcome, is_heard in zip(batch, parts(batch, rows), outcomes, heard, strict=True):
-            if is_heard and not isinstance(outcome, Exception):
+            if isinstance(outcome, Exception):
+                continue
+            if is_heard:
                 self.audience.hear([question], part, outcome)
+            elif question.mirrored and self.copies is not None:
+                self.copies.hear([question], part, outcome)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what is overdue. One alarm serves all: in steady traffic it rings once a timeout."""

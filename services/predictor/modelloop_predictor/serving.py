@@ -61,6 +61,7 @@ class Serving:
         """Answer with `version` from now on."""
         if self._telemetry is not None:
             self.scoring.audience, self.telemetry = self._telemetry.begin(version)
+            self.scoring.copies = self._telemetry.copies
         self._version = version
         self.metrics.loaded(version.manifest)
         self.readiness.enter(Phase.READY)

@@ -15,11 +15,13 @@ from fakes.trying import FAILED, INCONCLUSIVE, PASSED, SILENT, WATCHED
 from modelloop_core.api import MLModelStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
+from modelloop_core.wire.runs import ReplayOutcome
 from modelloop_operator.decide.capacity import capacity_for, replicas_of
 from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Promote, Refuse, RollBack, Shift, Start, Wait
 from modelloop_operator.decide.observation import Judgement, Observation, Pods, Request, Route
 from modelloop_operator.decide.questions import question
 from modelloop_operator.decide.serving import decide
+from modelloop_operator.decide.shares import ALL, Share, share_in
 from modelloop_operator.decide.status import next_status
 
 NUMBERS = ("1.0.0", "1.0.1", "1.1.0", "1.2.0", "1.3.0")
@@ -29,7 +31,10 @@ STEPS: tuple[list[dict[str, Any]], ...] = (
     [{"weight": 5, "hold": "20s"}, {"weight": 50, "hold": "20s"}],
     [{"weight": 10, "hold": "1m"}, {"weight": 30, "hold": "0s", "approval": True}, {"weight": 75, "hold": "5s"}],
     [{"weight": 99, "hold": "0s"}],
+    [{"mirror": 10, "hold": "20s"}, {"mirror": 100, "hold": "0s", "approval": True}, {"weight": 20, "hold": "5s"}],
+    [{"mirror": 50, "hold": "0s"}],
 )
+STAGINGS: tuple[dict[str, Any] | None, ...] = (None, {"replay": 0, "hold": "10s"}, {"replay": 5})
 NOTHING = Pods(desired=1, ready=0, settled=False, reachable=0)
 MOST_STEPS = 150
 
@@ -49,6 +54,8 @@ class Tried(RuleBasedStateMachine):
         self.dead: set[Version] = set()
         self.wanted_route: dict[Version, int] = {}
         self.route: dict[Version, int] = {}
+        self.wanted_mirrors: dict[Version, int] = {}
+        self.mirrors: dict[Version, int] = {}
         self.lags = False
         self.fates: dict[str, Judgement] = {}
         self.silent = False
@@ -71,8 +78,9 @@ class Tried(RuleBasedStateMachine):
             "serving": {"replicas": self.replicas},
             **({"version": self.pin} if self.pin else {}),
         }
-        confirmed = self.route == self.wanted_route
-        route = Route(dict(self.wanted_route), confirmed, "" if confirmed else "lags", named=self.named)
+        confirmed = (self.route, self.mirrors) == (self.wanted_route, self.wanted_mirrors)
+        told, mirrors = "" if confirmed else "lags", dict(self.wanted_mirrors)
+        route = Route(dict(self.wanted_route), confirmed, told, named=self.named, mirrors=mirrors)
         seen = Observation(
             model=a_model(spec=spec, status=self.status),
             catalog=a_catalog(*sorted(self.published)),
@@ -82,7 +90,15 @@ class Tried(RuleBasedStateMachine):
             request=self.request,
             watch=WATCHED,
         )
-        return replace(seen, judgement=self.judgement(seen))
+        return replace(seen, judgement=self.judgement(seen), replay=self.replay())
+
+    def replay(self) -> ReplayOutcome | None:
+        """What the Job left that status names, unless it was not done yet."""
+        staging = self.status.rollout.staging if self.status.rollout is not None else None
+        if staging is None or staging.run is None or self.silent or self.status.candidate is None:
+            return None
+        about = {"run": staging.run, "version": self.status.candidate.version, "against": "1.0.0"}
+        return ReplayOutcome(**about, asked=5, compared=5, began=NOW, ended=NOW)
 
     def step(self) -> Decision:
         """One pass: decide, commit, and make the children so."""
@@ -97,10 +113,12 @@ class Tried(RuleBasedStateMachine):
 
     def check(self, seen: Observation, decision: Decision) -> None:
         """What no decision may do."""
-        if isinstance(decision, Promote | RollBack) or (isinstance(decision, Shift) and decision.weight):
-            weight = decision.weight if isinstance(decision, Shift) else 100
-            ready = seen.pods[decision.version].ready
-            assert ready >= capacity_for(weight, seen), f"{decision.version} has {ready} pods for {weight} %"
+        if isinstance(decision, Promote | RollBack | Shift):
+            share = Share(decision.weight, decision.mirror) if isinstance(decision, Shift) else ALL
+            ready = seen.pods[decision.version].ready if share else 0
+            assert not share or ready >= capacity_for(share, seen), f"{decision.version}: {ready} pods for {share}"
+            assert not (share.weight and share.mirror)
+            self.check_staged(seen, decision)
         if isinstance(decision, Promote) and seen.stable is not None:
             self.check_earned(seen)
         if isinstance(decision, Start):
@@ -111,16 +129,27 @@ class Tried(RuleBasedStateMachine):
         if isinstance(decision, Adopt):
             assert decision.version == self.named, f"{decision.version} was not the live one"
 
+    def check_staged(self, seen: Observation, decision: Promote | RollBack | Shift) -> None:
+        """Nothing that is new here gets any traffic before it went through what the spec has come before."""
+        rollout, version = seen.model.status.rollout, str(decision.version)
+        known = any(entry.version == version for entry in seen.model.status.history)
+        if isinstance(decision, RollBack) or rollout is None or known or share_in(seen.model.status):
+            return
+        if self.rollout.get("staging") and not rollout.promoted:
+            assert rollout.staging is not None, f"{version} was not staged"
+            assert rollout.staging.run is None or seen.replay is not None, f"{version} was not replayed to"
+
     def check_earned(self, seen: Observation) -> None:
         """Nothing goes live by steps that skipped one, but by a person's word; and never what failed."""
         rollout, candidate = seen.model.status.rollout, seen.model.status.candidate
         assert rollout is not None
         assert candidate is not None
         judged = seen.judgement
-        assert not (candidate.requestedWeight and judged is not None and judged.verdict is Verdict.FAILED)
+        share = share_in(seen.model.status)
+        assert not (share and judged is not None and judged.verdict is Verdict.FAILED)
         if rollout.strategy == "Canary" and not rollout.promoted:
-            last = max(step["weight"] for step in self.rollout["steps"])
-            assert candidate.requestedWeight >= last, f"promoted from {candidate.requestedWeight} %"
+            last = max(Share(step.get("weight", 0), step.get("mirror", 0)) for step in self.rollout["steps"])
+            assert share >= last, f"promoted from {share}"
 
     def check_weights(self) -> None:
         """Shares add to 100, and nobody else has one."""
@@ -139,13 +168,16 @@ class Tried(RuleBasedStateMachine):
         shares = self.status.candidate is not None and self.status.candidate.requestedWeight
         if shares and after.stable in self.pods:
             assert counts[after.stable] >= self.pods[after.stable].desired, "what is live was shrunk in a rollout"
-        for version, weight in self.route.items():
+        for version, weight in (*self.route.items(), *self.mirrors.items()):
             assert not weight or version in versions, f"pods of {version} are taken while requests go to it"
         self.pods = {version: self._scaled(self.pods.get(version, NOTHING), counts[version]) for version in versions}
         if self.status.stable is not None:
             parts = [block for block in (self.status.stable, self.status.candidate) if block and block.requestedWeight]
             self.wanted_route = {Version.parse(block.version): block.requestedWeight for block in parts}
             self.named = Version.parse(self.status.stable.version)
+            share = share_in(self.status)
+            tried = Version.parse(self.status.candidate.version) if self.status.candidate else self.named
+            self.wanted_mirrors = {tried: share.mirror} if share.mirror else {}
 
     def _scaled(self, pods: Pods, count: int) -> Pods:
         if pods.desired == count:
@@ -158,12 +190,12 @@ class Tried(RuleBasedStateMachine):
             up = 0 if version in self.dead else pods.desired
             self.pods[version] = replace(pods, ready=up, settled=up == pods.desired, reachable=up)
         if not self.lags:
-            self.route = dict(self.wanted_route)
+            self.route, self.mirrors = dict(self.wanted_route), dict(self.wanted_mirrors)
 
-    @initialize(steps=st.sampled_from(STEPS))
-    def begin(self, steps: list[dict[str, Any]]) -> None:
+    @initialize(steps=st.sampled_from(STEPS), staging=st.sampled_from(STAGINGS))
+    def begin(self, steps: list[dict[str, Any]], staging: dict[str, Any] | None) -> None:
         """1.0.0 serves."""
-        self.rollout = {**self.rollout, "steps": steps}
+        self.rollout = {**self.rollout, "steps": steps, "staging": staging}
         self.published.add("1.0.0")
         self.passes(6)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +14,14 @@ import yaml
 from pydantic import BaseModel
 
 from fakes.every_field import ALERT_SECRETS, PLAIN, SPECS, WITH_MONITOR
-from fakes.seen import GATEWAY, a_model, a_status
-from fakes.trying import in_rollout, trying
+from fakes.seen import GATEWAY, a_model, a_status, stamp
+from fakes.trying import a_rollout, in_rollout, trying
 from modelloop_core.api import MLModel
 from modelloop_core.api.spec import MLModelSpec
+from modelloop_core.api.status import StagingStatus
 from modelloop_core.versions import Version
 from modelloop_operator.decide.capacity import Replicas
+from modelloop_operator.decide.measures import measures
 from modelloop_operator.decide.observation import Capabilities
 from modelloop_operator.decide.questions import question
 from modelloop_operator.decide.watch_settings import settings_of
@@ -64,9 +67,13 @@ def test_golden(name: str) -> None:
     model = serving(**SPECS[name])
     told = [settings_of(model, None, ALERT_SECRETS).model_dump(mode="json")] if model.spec.monitoring else []
     if model.spec.rollout is not None and model.spec.traffic.gateway is not None:
-        model = a_model(spec=SPECS[name], status=trying(25))
-        asked = question(in_rollout(25, declared=SPECS[name]["rollout"]))
+        weight, mirror = (0, 10) if model.spec.rollout.mirrors else (25, None)
+        staging = StagingStatus(since=stamp(-90), run="churn-replay-0123456789ab") if mirror else None
+        status = trying(weight, rollout=a_rollout(mirror=mirror, staging=staging))
+        model = a_model(spec=SPECS[name], status=status)
+        asked = question(in_rollout(status=status, declared=SPECS[name]["rollout"]))
         told = [asked.model_dump(mode="json")] if asked is not None else []
+        told += [asdict(one) for one in measures(in_rollout(status=status, spec=SPECS[name]), "1.1.0", "1.0.0")]
     text = yaml.safe_dump_all([*rendered(model), *told], sort_keys=False, width=120)
     path = FOLDER / f"{name}.yaml"
     if REWRITE:

@@ -25,10 +25,11 @@ from fakes.rollouts import (
     until,
     weights,
 )
-from fakes.stories import SETTLED_SECONDS, Story, check_killed_after_any_write, publish, run, summary
+from fakes.stories import SETTLED_SECONDS, Story, check_killed_after_any_write, publish, run, shared, summary
 from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.cluster.kinds import DEPLOYMENT, GATEWAY, HTTP_ROUTE, MLMODEL, RETRY_POLICY, SERVICE
 from modelloop_operator.cluster.monitor import MonitorAway
+from modelloop_operator.cluster.port import Object
 from modelloop_operator.naming import VERSION_LABEL
 
 WITHOUT_GATEWAY = EVERYTHING - {HTTP_ROUTE, RETRY_POLICY, GATEWAY}
@@ -75,6 +76,31 @@ def test_a_promotion_is_one_write_of_the_route_and_no_pod_moves(tmp_path: Path) 
         assert set(uids(stage)) == {"churn-v1-1-0"}, "it leaves when its time is over"
 
     play(tmp_path, story)
+
+
+def test_a_version_that_gets_copies_is_reached_by_its_own_service_and_goes_on_to_a_share(tmp_path: Path) -> None:
+    seen: list[tuple[dict[str, int], list[Object]]] = []
+
+    async def story(stage: Stage) -> None:
+        await begun(stage, steps=[{"mirror": 25, "hold": "10s"}, {"weight": 50, "hold": "10s"}])
+        await until(stage, lambda: status(stage).get("rollout", {}).get("stepStartedAt"), "its copies")
+        seen.append((weights(stage), copies(stage)))
+        assert stage.cluster.of(SERVICE)["churn-v1-1-0-mirror"]["spec"]["ports"][0]["targetPort"] == "mirror"
+        await at(stage, 50)
+        seen.append((weights(stage), copies(stage)))
+        await until(stage, lambda: live(stage) == "1.1.0", "its promotion")
+        await stage.wait(60)
+        assert {name for name in stage.cluster.of(SERVICE) if "1-0-0" in name} == set()
+
+    play(tmp_path, story)
+    target = {"group": "", "kind": "Service", "name": "churn-v1-1-0-mirror", "port": 80}
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": target, "percent": 25}}
+    assert seen == [({"1.0.0": 100}, [mirror]), ({"1.0.0": 50, "1.1.0": 50}, [])]
+
+
+def copies(stage: Stage) -> list[Object]:
+    (rule,) = shared(stage.cluster.of(HTTP_ROUTE)["churn"])
+    return [found for found in rule.get("filters", ()) if found["type"] == "RequestMirror"]
 
 
 def test_a_version_that_fails_is_taken_back_by_one_write_of_the_route(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +114,7 @@ class Taker:
         ids = {one.item.request_id for one in items}
         held = outcomes.held(connection, ledger, model, ids)
         logged = outcomes.logged(connection, model, ids)
-        outputs = outputs_of(self._references, logged)
+        outputs = outputs_of(self._references, (row.reference for rows in logged.values() for row in rows))
         rows = []
         for one in items:
             outcome = self._of_another_time(one.item, now) or _decided(ledger, one.item, held, logged, outputs)
@@ -135,10 +135,9 @@ class Taker:
         return Refused(f"it says to be of {ahead:.0f} s from now, {most}")
 
 
-def outputs_of(references: References, logged: Mapping[str, Sequence[LoggedRow]]) -> dict[str, Output]:
-    """The outputs of the references of these predictions, those that the monitor has."""
-    digests = {row.reference for rows in logged.values() for row in rows if row.reference is not None}
-    found = {digest: references.whole(digest) for digest in digests}
+def outputs_of(references: References, digests: Iterable[str | None]) -> dict[str, Output]:
+    """The outputs of these references, those that the monitor has."""
+    found = {digest: references.whole(digest) for digest in set(digests) if digest is not None}
     return {digest: reference.output for digest, reference in found.items() if reference is not None}
 
 

@@ -46,12 +46,14 @@ def read_observed(
     first, end = math.ceil(since / width) * width, math.floor(until / width) * width
     found = {version: _intervals(connection, model, version, first, end) for version in (query.version, query.against)}
     starts = np.array(sorted({one.at for intervals in found.values() for one in intervals}), dtype=np.int64)
-    outputs = comparable(connection, references, model, (query.version, query.against))
-    ours, theirs = (series(found[version], starts, outputs.bins) for version in (query.version, query.against))
+    # Answers to copies are compared one by one.
+    outputs = Outputs() if query.mirrored else comparable(connection, references, model, (query.version, query.against))
+    ours, theirs = found[query.version], found[query.against]
+    ours = copied(ours) if query.mirrored else ours
     step = query.step_since or query.since
     return Observed(
-        candidate=ours,
-        stable=theirs,
+        candidate=series(ours, starts, outputs.bins, against=query.against),
+        stable=series(theirs, starts, outputs.bins),
         starts=starts,
         width=width,
         since=since,
@@ -77,8 +79,16 @@ def comparable(connection: Connection, references: References, model: Model, ver
     return Outputs(shared, "" if shared else f"{versions[0]} and {versions[1]} count their answers in different bins")
 
 
-def series(intervals: Sequence[Interval], starts: Int64s, bins: Mapping[str, Bins]) -> Series:
-    """The counts of one version at `starts`, outputs by coarse bin; where it has no interval, zeros."""
+def copied(intervals: Sequence[Interval]) -> list[Interval]:
+    """What was counted of copies of requests alone."""
+    return [Interval(one.at, one.counts.mirrored or MinuteCounts()) for one in intervals]
+
+
+def series(intervals: Sequence[Interval], starts: Int64s, bins: Mapping[str, Bins], against: str = "") -> Series:
+    """The counts of one version at `starts`, outputs by coarse bin; where it has no interval, zeros.
+
+    Answers that were compared are those compared with the version `against`.
+    """
     places = np.searchsorted(starts, [one.at for one in intervals])
     counts = [one.counts for one in intervals]
     gone = [one.errors.get(CLIENT_GONE, 0) for one in counts]
@@ -89,6 +99,8 @@ def series(intervals: Sequence[Interval], starts: Int64s, bins: Mapping[str, Bin
         "gone": gone,
         "fallbacks": [one.fallbacks for one in counts],
         "refused": [one.invalid for one in counts],
+        "compared": [one.compared.get(against, 0) for one in counts],
+        "differing": [one.differing.get(against, 0) for one in counts],
     }
     size = len(starts)
     found = Series.of(

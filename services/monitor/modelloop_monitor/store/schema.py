@@ -127,6 +127,22 @@ PREDICTIONS = Table(
 )
 Index("predictions_at", PREDICTIONS.c.namespace, PREDICTIONS.c.name, PREDICTIONS.c.at)
 
+MIRRORED = Table(
+    "mirrored",
+    METADATA,
+    *_model(),
+    Column("request_id", String(128), primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("version", String(253), primary_key=True),
+    Column("reference", String(64)),
+    Column("at", Double, nullable=False),
+    Column("received", Double, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("prediction", Text, nullable=False),
+    comment="Answers to copies of requests, until they were held against the live version's; `prediction` is JSON.",
+)
+Index("mirrored_due", MIRRORED.c.due)
+
 REPORTS = Table(
     "reports",
     METADATA,

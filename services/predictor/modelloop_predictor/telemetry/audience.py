@@ -24,6 +24,11 @@ class Asker(Protocol):
 class Telemetry(Protocol):
     """What a version's live traffic is given to."""
 
+    @property
+    def copies(self) -> Audience | None:
+        """Who is to hear of answers to copies of requests, once it has begun."""
+        ...
+
     def begin(self, version: LoadedVersion) -> tuple[Audience | None, TelemetryState]:
         """Start with the version that is served from now on: who is to hear of answers, and what is done with them."""
         ...

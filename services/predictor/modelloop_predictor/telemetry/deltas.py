@@ -12,7 +12,7 @@ from modelloop_core.drift.counter import ProfileCounter
 from modelloop_core.drift.profile import ColumnProfile
 from modelloop_core.wire.limits import MOST_CARD
 from modelloop_predictor.telemetry.buffer import RowBuffer
-from modelloop_predictor.telemetry.predictions import PredictionLog
+from modelloop_predictor.telemetry.predictions import Copies, PredictionLog
 from modelloop_predictor.telemetry.traffic import TrafficMeter
 from modelloop_predictor.telemetry.unseen import UnseenLevels, storable
 
@@ -34,6 +34,13 @@ class Counters(NamedTuple):
     reference: str
 
 
+class Mirrored(NamedTuple):
+    """How copies of requests ended, and what was answered to those that are compared."""
+
+    traffic: TrafficMeter
+    copies: Copies | None
+
+
 class Deltas:
     """What has happened since the last cut; belongs to one thread.
 
@@ -52,12 +59,14 @@ class Deltas:
         log: PredictionLog | None,
         card: str | None,
         now: datetime,
+        mirrored: Mirrored | None = None,
     ) -> None:
         self._about = dict(about)
         self._traffic = traffic
         self._counters = counters
         self._unseen = unseen
         self._log = log
+        self._mirrored = mirrored
         self._card = storable(card) if card is not None and len(card) <= MOST_CARD else None
         self._card_due = self._since = now
         self._sequence = 0
@@ -87,6 +96,7 @@ class Deltas:
             "traffic": {**self._traffic.take(), "dropped_rows": self._take_dropped()},
             "predictions": self._log.take() if self._log is not None else [],
             **self._counted(),
+            **self._copied(),
             **self._told_card(now),
         }
         self._since = now
@@ -102,6 +112,15 @@ class Deltas:
             "features": {name: _column(column, unseen.get(name)) for name, column in profile.features.items()},
             "outputs": {name: _column(column, None) for name, column in profile.outputs.items()},
         }
+
+    def _copied(self) -> dict[str, Any]:
+        """Left out where there were none, so that a monitor of before takes the post."""
+        if self._mirrored is None:
+            return {}
+        traffic, copies = self._mirrored.traffic.take(), self._mirrored.copies
+        logged = copies.take() if copies is not None else []
+        told = {"mirrored": traffic} if traffic["requests"] else {}
+        return {**told, **({"mirrored_predictions": logged} if logged else {})}
 
     def _told_card(self, now: datetime) -> dict[str, Any]:
         if self._card is None or now < self._card_due:

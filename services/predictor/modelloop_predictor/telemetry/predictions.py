@@ -91,6 +91,26 @@ class Chooser:
         )
 
 
+class Copies:
+    """Predictions for copies of requests, for the monitor alone, which compares them with the live version's.
+
+    They are chosen as the live version chooses its own, so that both have the same ones.
+    """
+
+    def __init__(self, capture: Capture, output: Output, clock: Callable[[], float] = time.time) -> None:
+        self._chooser = Chooser(capture.model_copy(update={"features": 0.0}), clock, entities=False)
+        self._log = PredictionLog(output)
+
+    def hear(self, askers: Sequence[Asker], rows: Float64s, answers: Values) -> None:
+        """As an Audience, on the event loop."""
+        self._chooser.hear(askers, rows, answers)
+
+    def take(self) -> list[dict[str, Any]]:
+        """LoggedPredictions since the last time, for the thread that posts."""
+        self._log.add(self._chooser.take())
+        return self._log.take()
+
+
 class PredictionLog:
     """Predictions for the monitor, which joins labels to them; what is too much for one post is dropped and counted."""
 

@@ -26,12 +26,12 @@ from modelloop_predictor.metrics import Metrics
 from modelloop_predictor.telemetry.audience import Asker, Audience
 from modelloop_predictor.telemetry.buffer import RowBuffer
 from modelloop_predictor.telemetry.capturing import Capturing
-from modelloop_predictor.telemetry.deltas import Counters, Deltas
+from modelloop_predictor.telemetry.deltas import Counters, Deltas, Mirrored
 from modelloop_predictor.telemetry.metrics import Readings, TelemetryCollector
 from modelloop_predictor.telemetry.monitor import HttpMonitor
 from modelloop_predictor.telemetry.outbox import Outbox
 from modelloop_predictor.telemetry.posting import Posting
-from modelloop_predictor.telemetry.predictions import Chooser, PredictionLog
+from modelloop_predictor.telemetry.predictions import Chooser, Copies, PredictionLog
 from modelloop_predictor.telemetry.reporting import Job, Reporter
 from modelloop_predictor.telemetry.spool import Spool
 from modelloop_predictor.telemetry.state import TelemetryState
@@ -76,6 +76,11 @@ class Telemetry:
         event("telemetry", reason="Begun", **asdict(state))
         return parts.audience(), state
 
+    @property
+    def copies(self) -> Audience | None:
+        """Who is to hear of answers to copies of requests, once it has begun."""
+        return self._parts.copies
+
     def close(self) -> None:
         """Post and write what is left, for a bounded time."""
         if self._parts.reporter is not None:
@@ -85,6 +90,7 @@ class Telemetry:
         settings, parts = self._settings, self._parts
         if parts.chooser is not None:
             parts.log = PredictionLog(version.manifest.signature.output)
+            parts.copies = Copies(parts.chooser.capture, version.manifest.signature.output)
         about = {
             "source": self._source,
             "epoch": self._epoch,
@@ -100,6 +106,7 @@ class Telemetry:
             log=parts.log,
             card=version.card,
             now=datetime.now(UTC),
+            mirrored=Mirrored(TrafficMeter(self._metrics.tally.mirrored), parts.copies),
         )
         reference = None if parts.counters is None else (parts.counters.reference, version.reference or b"")
         parts.outbox = Outbox(HttpMonitor(settings.monitor_url or "", self._token), reference)
@@ -132,6 +139,7 @@ class _Parts:
     counters: Counters | None = None
     chooser: Chooser | None = None
     log: PredictionLog | None = None
+    copies: Copies | None = None
     deltas: Deltas | None = None
     outbox: Outbox | None = None
     spool: Spool | None = None

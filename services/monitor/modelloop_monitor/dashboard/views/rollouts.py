@@ -124,6 +124,8 @@ def _end_of(rollout: Rollout, step: RolloutStep, after: RolloutStep | None, now:
 
 
 def _words(step: RolloutStep) -> str:
+    if step.mirror:
+        return f"copies of {step.mirror} % of the requests"
     match step.weight:
         case 0:
             return "0 %: it had lost all its pods"
