@@ -12,12 +12,14 @@ from pydantic.json_schema import models_json_schema
 from modelloop_core.wire.erasure import ErasurePost
 from modelloop_core.wire.feedback import EventsPost, FeedbackPost, SingleEvent, SingleFeedback
 from modelloop_core.wire.profiles import ProfilePost
+from modelloop_core.wire.rollouts import ModelRollouts
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_core.wire.watching import SilencePost
 
 BODIES: tuple[type[BaseModel], ...] = (
     ProfilePost,
     ModelSettings,
+    ModelRollouts,
     SilencePost,
     ErasurePost,
     FeedbackPost,
