@@ -74,6 +74,20 @@ def test_a_row_without_a_moment_is_refused(loaded: LoadedVersion, tmp_path: Path
     assert batches.predictions(result, store).column("id").to_pylist() == [0, 2]
 
 
+def test_a_refused_row_is_listed_at_its_place_among_those_that_did_not_change(
+    loaded: LoadedVersion, tmp_path: Path
+) -> None:
+    store, path = MemoryStore(), tmp_path / "in.parquet"
+    write(people(4).append_column("changed", pa.array([1, 1, 1, 1])), path)
+    scored(loaded, path, store, 1)
+    table = with_value(people(6), "age", [30, 30, 30, 30, 30, 300])
+    write(table.append_column("changed", pa.array([1, 1, 1, 1, 2, 2])), path)
+    result = run(loaded, path, store, date="2026-11-02", newest="changed", max_rejects=0.5)
+    assert result is not None
+    (listed,) = batches.rows_of(store, [result.manifest.rejects[0].name], "dt=2026-11-02/version=1.2.3/").to_pylist()
+    assert (listed["row"], listed["id"]) == (5, 5)
+
+
 def test_a_run_that_is_not_whole_is_no_beginning(loaded: LoadedVersion, tmp_path: Path) -> None:
     store, path = MemoryStore(), tmp_path / "in.parquet"
     write(people(4).append_column("changed", pa.array([1, 1, 2, 2])), path, group=2)

@@ -16,6 +16,7 @@ import pytest
 from modelloop_batch.errors import CorruptInput, InputChanged, NoInput, OutputTaken, TooManyRejects, WrongColumns
 from modelloop_batch.model import LoadedVersion
 from modelloop_batch.retrying import ATTEMPTS, RetryingStore
+from modelloop_batch.rows import BATCH_ROWS
 from modelloop_batch.run import Result, Told
 from modelloop_core.inference import rows_from_columns
 from modelloop_core.storage.port import ObjectStore, Unavailable
@@ -201,6 +202,21 @@ def test_refused_rows_are_listed_with_their_place_and_reason(loaded: LoadedVersi
     }  # fmt: skip
     assert manifest.drift is not None
     assert next(c for c in manifest.drift.columns if c.name == "age").current_n == 1997, "refused rows are not counted"
+
+
+def test_the_place_of_a_refused_row_is_that_in_its_file_however_it_is_read(
+    loaded: LoadedVersion, tmp_path: Path
+) -> None:
+    table = people(2 * BATCH_ROWS + 10)
+    ages = table.column("age").to_pylist()
+    wrong = [BATCH_ROWS - 1, BATCH_ROWS, 2 * BATCH_ROWS + 3]
+    for row in wrong:
+        ages[row] = 300
+    path = write(with_value(table, "age", ages), tmp_path / "in.parquet", BATCH_ROWS + 5)
+    store = MemoryStore()
+    rejects = whole(run(loaded, path, store, shards=1)).manifest.rejects
+    listed = batches.rows_of(store, [file.name for file in rejects])
+    assert listed.column("row").to_pylist() == listed.column("id").to_pylist() == wrong
 
 
 def test_more_refused_rows_than_the_limit_fail_the_run_and_leave_no_manifest(
