@@ -110,6 +110,9 @@ bench-drift-levels: $(READY) ## False alarms of 1,000 redrawn quiet windows of r
 bench-evidence: $(READY) ## Simulated days: how often equal versions are rolled back, how soon worse ones are (ARGS="--days 100")
 	@OMP_NUM_THREADS=1 $(PY) -m bench.evidence $(ARGS)
 
+bench-ab: $(READY) ## Simulated A/B tests: how often equal versions are told apart, how soon others are (ARGS="--tests 100")
+	@OMP_NUM_THREADS=1 $(PY) -m bench.evidence.ab $(ARGS)
+
 bench-gateway: images ## 1,000 requests/s through the Gateway to real pods (ARGS="--rate 2000 --seconds 10")
 	@$(PY) -m bench.gateway $(ARGS)
 
@@ -122,4 +125,4 @@ bench-soak: $(READY) ## A day's worth of requests to one predictor, as fast as i
 
 .PHONY: help setup demo demo-down test lint unit contract fuzz cluster-tests e2e format golden crds proto lock binaries cluster \
 	cluster-down cluster-status images ingress bench bench-operator bench-online bench-drift bench-batch \
-	bench-drift-levels bench-evidence bench-gateway bench-monitor bench-soak
+	bench-drift-levels bench-evidence bench-ab bench-gateway bench-monitor bench-soak

@@ -126,6 +126,61 @@ def test_a_version_that_fails_is_taken_back_and_not_tried_again(tried: Scene, mo
     assert ("EvidenceFailed", "Warning") in {(event["reason"], event["type"]) for event in events}
 
 
+def begin_test(scene: Scene, **ab: Any) -> None:
+    """The same as an A/B test."""
+    test = {"split": 40, "metric": "clicks", "maxDuration": "10m", **ab}
+    scene.publish("1.0.0")
+    watched = {"business": [{"name": "clicks", "kind": "rate"}]}
+    rollout = {**ROLLOUT, "strategy": "AB", "ab": test}
+    del rollout["steps"]
+    scene.plane.apply(scene.manifest(traffic=EDGE, serving={"replicas": 4}, rollout=rollout, monitoring=watched))
+    scene.serving("1.0.0")
+    scene.publish("1.1.0")
+
+
+def test_an_ab_test_holds_its_split_until_the_new_version_is_better(tried: Scene, monitor: ReportStub) -> None:
+    begin_test(tried)
+    at(tried, 40)
+    tried.until(lambda: tried.status()["rollout"].get("waitsFor") == "ABRunning", "the test to run")
+    assert tried.status()["rollout"]["strategy"] == "AB"
+    tried.until(lambda: "experiment" in tried.status()["rollout"].get("figures", {}), "the numbers")
+    assert tried.status()["rollout"]["figures"]["experiment"]["metric"] == "clicks"
+    monitor.winners["1.1.0"] = "candidate"
+    promoted(tried)
+    tried.until(lambda: weights(tried) == {"1.1.0": 100}, "the route")
+    newest = tried.status()["history"][-1]
+    assert newest["reason"] == "ABWon"
+    assert "difference +0.02" in newest["evidence"]
+
+
+def test_an_ab_test_takes_back_what_the_live_version_beats(tried: Scene, monitor: ReportStub) -> None:
+    begin_test(tried)
+    at(tried, 40)
+    monitor.winners["1.1.0"] = "stable"
+    tried.until(lambda: weights(tried) == {"1.0.0": 100}, "the way back", seconds=10)
+    tried.serving("1.0.0")
+    (failed,) = tried.status()["failedVersions"]
+    assert (failed["version"], failed["reason"]) == ("1.1.0", "ABLost")
+    assert "difference -0.02" in failed["message"]
+
+
+def test_an_ab_test_that_fails_a_limit_ends_at_once(tried: Scene, monitor: ReportStub) -> None:
+    begin_test(tried)
+    at(tried, 40)
+    monitor.verdicts["1.1.0"] = Verdict.FAILED
+    monitor.winners["1.1.0"] = "candidate"
+    tried.until(lambda: tried.status().get("failedVersions"), "the way back", seconds=10)
+    assert tried.status()["failedVersions"][0]["reason"] == "EvidenceFailed"
+
+
+def test_an_ab_test_without_a_decision_keeps_what_is_live(tried: Scene) -> None:
+    begin_test(tried, maxDuration="5s")
+    at(tried, 40)
+    tried.until(lambda: tried.status().get("failedVersions"), "the end of the test", seconds=20)
+    assert tried.status()["failedVersions"][0]["reason"] == "ABUndecided"
+    tried.serving("1.0.0")
+
+
 def test_a_quota_that_stops_its_pods_is_named_and_the_deadline_acts(tried: Scene) -> None:
     tried.publish("1.0.0")
     tried.plane.apply(tried.manifest(traffic=EDGE, rollout={**ROLLOUT, "progressDeadline": "30s"}))

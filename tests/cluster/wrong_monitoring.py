@@ -26,6 +26,16 @@ REFUSED_OF_MONITORING = [
             ("hour", "should match"),
         )
     ),
+    *(
+        wrong_monitoring(
+            "business",
+            [{"name": "a", "kind": "sum", "delay": text}],
+            ".business[0].delay",
+            "at most 720h",
+            id=f"events within {text}",
+        )
+        for text in ("721h", "1d", "100ms")
+    ),
     wrong_monitoring("capture", {"predictions": 1.1}, ".capture.predictions", "less than or equal to 1", id="over all"),
     wrong_monitoring("capture", {"features": -0.1}, ".capture.features", "greater than or equal to 0", id="under none"),
     wrong_monitoring("capture", {"features": "all"}, ".capture.features", "must be of type number", id="a share"),

@@ -8,8 +8,8 @@ from cluster.wrong_pods import wrong
 
 
 def wrong_rollout(field: str, value: Any, at: str, told: str, *, id: str) -> Any:  # noqa: A002 - pytest's own word
-    """A row: put `value` at `field` of spec.rollout, and expect an error at `at` below it."""
-    return wrong(f"spec.rollout.{field}", value, f"spec.rollout{at}", told, id=id)
+    """A row: put `value` at `field` of spec.rollout, and expect an error at `at` below it, or of the spec."""
+    return wrong(f"spec.rollout.{field}", value, f"spec.rollout{at}" if at else "spec", told, id=id)
 
 
 REFUSED_OF_ROLLOUTS = [
@@ -40,7 +40,22 @@ REFUSED_OF_ROLLOUTS = [
     wrong_rollout("staging", {"replay": 10_001}, ".staging.replay", "or equal to 10000", id="too many replays"),
     wrong_rollout("staging", {"replay": -1}, ".staging.replay", "or equal to 0", id="fewer replays than none"),
     wrong_rollout("staging", {"hold": "a while"}, ".staging.hold", "should match", id="a staging hold of words"),
-    wrong_rollout("strategy", "AB", ".strategy", 'supported values: "Canary", "BlueGreen"', id="a strategy"),
+    wrong_rollout("strategy", "Shadow", ".strategy", 'supported values: "Canary", "AB", "BlueGreen"', id="a strategy"),
+    wrong_rollout("strategy", "AB", "", "AB needs it: it names the metric that decides", id="a test of nothing"),
+    *(
+        wrong("spec.rollout", {"strategy": "AB", "ab": {"metric": "mae", **ab}}, f"spec{at}", told, id=f"a test {ab}")
+        for ab, at, told in (
+            ({"split": 100}, ".rollout.ab.split", "less than or equal to 99"),
+            ({"maxDuration": "15d"}, ".rollout.ab.maxDuration", "at most 14d"),
+            ({"maxDuration": "0s"}, ".rollout.ab.maxDuration", "longer than zero"),
+            ({"falsePositiveRate": 0}, ".rollout.ab.falsePositiveRate", "at least 0.0001"),
+            ({"onUndecided": "Guess"}, ".rollout.ab.onUndecided", "supported values"),
+            ({"metric": "clicks"}, "", "or an event of monitoring.business"),
+            ({"metric": "rmse"}, "", "or an event of monitoring.business"),
+            ({"better": "Higher"}, "", "must not of a quality metric"),
+            ({"metric": "mean_prediction"}, "", "must say whether Higher or Lower is better"),
+        )
+    ),
     wrong_rollout("onInconclusive", "Promote", ".onInconclusive", "supported values", id="promotion on silence"),
     *(
         wrong_rollout("progressDeadline", text, ".progressDeadline", "at least 30s", id=f"a deadline of {text}")
@@ -75,4 +90,24 @@ REFUSED_OF_ROLLOUTS = [
             ([{"name": f"m{n}", "promql": "up", "max": 1} for n in range(11)], "", "at most 10", "too many metrics"),
         )
     ),
+    wrong_rollout("analysis", {"maxQualityDrop": 0.02}, "", "needs monitoring.quality", id="worse by what metric"),
+    wrong_rollout("analysis", {"maxQualityDrop": 0}, ".analysis.maxQualityDrop", "at least 0.000001", id="no worse"),
+    wrong_rollout(
+        "analysis",
+        {"business": [{"name": "clicks", "maxDrop": 0.1}]},
+        "",
+        "must name events of monitoring.business",
+        id="an event that nobody watches",
+    ),
+    *(
+        wrong_rollout(
+            "analysis",
+            {"business": [{"name": "a", "maxDrop": drop}]},
+            ".analysis.business[0].maxDrop",
+            "at least 0.000001 and at most 0.99",
+            id=f"less by {drop}",
+        )
+        for drop in (0, 1)
+    ),
+    wrong_rollout("analysis", {"onNoReference": "Pass"}, ".analysis.onNoReference", "supported values", id="a pass"),
 ]

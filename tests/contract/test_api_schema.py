@@ -44,6 +44,10 @@ def monitoring(**fields: Any) -> dict[str, Any]:
     return spec(monitoring=fields)
 
 
+def ab(**fields: Any) -> dict[str, Any]:
+    return spec(rollout={"strategy": "AB", "ab": fields})
+
+
 TAKEN_BY_BOTH = [
     pytest.param(spec(), id="nothing but a registry"),
     *(
@@ -133,7 +137,16 @@ TAKEN_BY_BOTH = [
     pytest.param(spec(traffic={"ingress": {"host": "a.example", "className": "nginx"}}), id="an ingress"),
     pytest.param(monitoring(), id="monitoring by its defaults"),
     pytest.param(spec(rollout={}), id="a rollout by its defaults"),
-    *(pytest.param(SPECS[name] | URI, id=name) for name in ("rollout", "rollout-all-at-once")),
+    *(
+        pytest.param(ab(metric=name), id=f"a test on {name}")
+        for name in ("accuracy", "auc", "brier", "log_loss", "mae")
+    ),
+    pytest.param(ab(metric="mean_prediction", better="Lower"), id="a test on the mean of answers"),
+    *(pytest.param(ab(metric="mae", maxDuration=text), id=f"a test of {text}") for text in ("14d", "336h", "90s")),
+    *(
+        pytest.param(SPECS[name] | URI, id=name)
+        for name in ("rollout", "rollout-all-at-once", "rollout-by-worth", "rollout-ab")
+    ),
     pytest.param(spec(rollout={"steps": [{"weight": n + 1} for n in range(16)]}), id="a rollout of sixteen steps"),
     *(
         pytest.param(spec(rollout={"analysis": {"maxLatencyP95": text}}), id=f"answers within {text}")
@@ -215,6 +228,29 @@ REFUSED_BY_BOTH = [
     *(pytest.param(monitoring(window=text), id=f"windows of {text!r}") for text in ("7h", "59s", "25h", "1d", "500ms")),
     pytest.param(monitoring(drift={"moderate": 0.3}), id="bands the wrong way round"),
     pytest.param(spec(rollout={"steps": [{"weight": 50}, {"weight": 5}]}), id="steps the wrong way round"),
+    pytest.param(spec(rollout={"analysis": {"maxQualityDrop": 0.1}}), id="worse by what nobody watches"),
+    pytest.param(spec(rollout={"strategy": "AB"}), id="a test of nothing"),
+    pytest.param(spec(rollout={"ab": {"metric": "mae"}}), id="a test that is a canary"),
+    pytest.param(ab(metric="clicks"), id="a test on what nobody watches"),
+    pytest.param(ab(metric="rmse"), id="a test on a metric that cannot be compared at any time"),
+    pytest.param(ab(metric="mae", better="Lower"), id="a test that says what is known"),
+    pytest.param(ab(metric="positive_rate"), id="a test that does not say what is better"),
+    *(
+        pytest.param(ab(metric="mae", maxDuration=text), id=f"a test of {text}")
+        for text in ("15d", "337h", "0s", "9ms")
+    ),
+    pytest.param(
+        spec(
+            rollout={"analysis": {"maxQualityDrop": 0.1}},
+            monitoring={"quality": {"metric": "f1", "min": 0.5}},
+        ),
+        id="worse by a metric that cannot be compared at any time",
+    ),
+    pytest.param(spec(rollout={"analysis": {"business": [{"name": "a", "maxDrop": 0.1}]}}), id="less of no event"),
+    *(
+        pytest.param(monitoring(business=[{"name": "a", "kind": "sum", "delay": text}]), id=f"events within {text}")
+        for text in ("721h", "1d", "100ms")
+    ),
     pytest.param(spec(rollout={"steps": [{"weight": 5}], "strategy": "BlueGreen"}), id="steps of what has none"),
     *(
         pytest.param(spec(rollout={"progressDeadline": text}), id=f"pods within {text}")
@@ -320,6 +356,14 @@ def test_a_full_status_is_taken_and_read_back_unchanged(control_plane: ControlPl
                 "inconclusiveSince": "2026-03-01T12:00:00Z",
                 "failedChecks": 1,
                 "approvedWeight": 5,
+                "outcome": "ABWon",
+                "figures": {
+                    "candidate": {"requests": 9, "errorRate": 0.1, "latencyP95": 0.2, "slowShare": 0.01},
+                    "stable": {"requests": 90},
+                    "predictionPSI": 0.03,
+                    "compared": [{"metric": "accuracy", "candidate": 0.9, "stable": 0.8, "difference": 0.1}],
+                    "experiment": {"metric": "clicks", "low": 0.1, "high": 0.2, "winner": "candidate"},
+                },
                 "promoted": True,
                 "paused": True,
                 "serving": {"image": "localhost/own:2", "pod": {"labels": {"team": "growth"}}},

@@ -401,6 +401,41 @@ def _assert_refused(refused: Result, error: str, hint: str) -> None:
     assert "unexpected" not in refused.stderr
 
 
+def test_status_shows_the_numbers_of_a_rollout(person: Person) -> None:
+    figures = {
+        "candidate": {"requests": 1234, "errorRate": 0.031, "latencyP95": 0.12, "slowShare": 0.02},
+        "stable": {"requests": 23000, "errorRate": 0.001},
+        "predictionPSI": 0.03,
+        "compared": [{"metric": "accuracy", "candidate": 0.91, "stable": 0.9}],
+        "experiment": {
+            "metric": "clicks",
+            "candidate": 0.12,
+            "stable": 0.1,
+            "difference": 0.02,
+            "low": 0.01,
+            "high": 0.03,
+            "winner": "candidate",
+        },
+    }
+    rollout = {
+        "strategy": "AB", "startedAt": "2026-03-01T12:00:00Z", "advancing": False, "verdict": "Passed",
+        "waitsFor": "ABRunning", "figures": figures,
+    }  # fmt: skip
+    found = model()
+    found["spec"] = {**found.get("spec", {}), "rollout": {"strategy": "AB", "ab": {"metric": "clicks", "split": 50}}}
+    blocks = {"stable": {"version": "1.0.0"}, "candidate": {"version": "1.1.0", "requestedWeight": 50}}
+    found["status"] |= {**blocks, "rollout": rollout}
+    person.server.answers[MODEL] = found
+    said = person("status", "churn").stdout
+
+    assert "rollout: 1.1.0 at 50 %, an A/B test on clicks" in said
+    assert "1.1.0      1,234 requests, 3.1 % failed, 95 % within 0.12 s, 2 % too slow" in said
+    assert "1.0.0      23,000 requests, 0.1 % failed" in said
+    assert "answers    PSI 0.030" in said
+    assert "accuracy   0.91 against 0.9" in said
+    assert "clicks     0.12 against 0.1, difference +0.02 (+0.01 to +0.03)  A/B: the new version is better" in said
+
+
 def in_rollout(**rollout: Any) -> dict[str, Any]:
     """1.1.0 holds 30 % beside 1.0.0, and two rollouts were before it."""
     usual = {

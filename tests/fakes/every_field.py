@@ -276,6 +276,36 @@ SPECS: dict[str, dict[str, Any]] = {
             "paused": False,
         },
     },
+    "rollout-by-worth": {
+        "task": "binary",
+        "traffic": {"gateway": EDGE},
+        "monitoring": {
+            "quality": {"metric": "accuracy", "min": 0.8, "labelDelay": "2d"},
+            "business": [{"name": "clicks", "kind": "rate", "delay": "30m"}, {"name": "orders", "kind": "sum"}],
+        },
+        "rollout": {
+            "analysis": {
+                "maxQualityDrop": 0.02,
+                "business": [{"name": "clicks", "maxDrop": 0.05}],
+                "onNoReference": "Skip",
+            },
+        },
+    },
+    "rollout-ab": {
+        "traffic": {"gateway": EDGE},
+        "monitoring": {"business": [{"name": "clicks", "kind": "rate"}]},
+        "rollout": {
+            "strategy": "AB",
+            "ab": {
+                "split": 20,
+                "metric": "clicks",
+                "better": "Lower",
+                "falsePositiveRate": 0.01,
+                "maxDuration": "7d",
+                "onUndecided": "Promote",
+            },
+        },
+    },
     "rollout-mirrored": {
         "traffic": {"gateway": EDGE},
         "rollout": {

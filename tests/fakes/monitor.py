@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fakes.seen import NOW
-from modelloop_core.wire.evidence import Check, CheckName, EvidenceQuery, RolloutEvidence, Verdict, VersionTraffic
-from modelloop_core.wire.reports import DriftReport, Level
+from modelloop_core.wire.evidence import (
+    Check,
+    CheckName,
+    EvidenceQuery,
+    Experiment,
+    Measured,
+    RolloutEvidence,
+    Verdict,
+    VersionTraffic,
+)
+from modelloop_core.wire.reports import DriftReport, Interval, Level
 from modelloop_core.wire.rollouts import ModelRollouts
 from modelloop_core.wire.settings import ModelSettings
 from modelloop_operator.cluster.monitor import MonitorError
@@ -18,10 +27,15 @@ def a_report(verdict: Level = Level.STABLE, name: str = "churn", **fields: Any) 
     return DriftReport.model_validate({**usual, "verdict": verdict, "generated": NOW, **fields})
 
 
-def an_evidence(verdict: Verdict = Verdict.PASSED, query: EvidenceQuery | None = None) -> RolloutEvidence:
+def an_evidence(
+    verdict: Verdict = Verdict.PASSED,
+    query: EvidenceQuery | None = None,
+    hint: str = "",
+    winner: Literal["candidate", "stable"] | None = None,
+) -> RolloutEvidence:
     """What it says of a rollout, by one check."""
     version, against = (query.version, query.against) if query is not None else ("1.1.0", "1.0.0")
-    check = Check(name=CheckName.ERROR_RATE, verdict=verdict, limit=0.01, message=f"ErrorRate {verdict}")
+    check = Check(name=CheckName.ERROR_RATE, verdict=verdict, limit=0.01, hint=hint, message=f"ErrorRate {verdict}")
     return RolloutEvidence(
         namespace="shop",
         name="churn",
@@ -33,14 +47,35 @@ def an_evidence(verdict: Verdict = Verdict.PASSED, query: EvidenceQuery | None =
         interval_seconds=60,
         candidate=VersionTraffic(version=version),
         stable=VersionTraffic(version=against),
+        experiment=an_experiment(winner) if query is not None and query.ab_metric else None,
         generated=NOW,
+    )
+
+
+def an_experiment(winner: Literal["candidate", "stable"] | None = None, requests: int = 1000) -> Experiment:
+    """How an A/B test on clicks stands."""
+    values = {"candidate": (0.12, 0.02), "stable": (0.08, -0.02), None: (0.1, 0.0)}
+    ours, difference = values[winner]
+    return Experiment(
+        metric="clicks",
+        kind="rate",
+        higher=True,
+        candidate=Measured(of=requests, value=Interval(value=ours)),
+        stable=Measured(of=requests, value=Interval(value=0.1)),
+        difference=difference,
+        low=difference - 0.01,
+        high=difference + 0.01,
+        winner=winner,
+        needed=40,
+        message=f"clicks: difference {difference:+g}: {winner or 'neither'} is better",
     )
 
 
 class FakeMonitor:
     """Holds settings and reports by model; `failure` is raised while there is one, `refused` for single models.
 
-    `verdicts` are those of versions in a rollout, `Inconclusive` of others.
+    `verdicts` are those of versions in a rollout, `Inconclusive` of others; `hint` is
+    what a person can do, `winners` are those of A/B tests, by the version that is tried.
     """
 
     def __init__(self) -> None:
@@ -48,6 +83,9 @@ class FakeMonitor:
         self.rollouts: dict[tuple[str, str], ModelRollouts] = {}
         self.reports: dict[tuple[str, str], DriftReport] = {}
         self.verdicts: dict[str, Verdict] = {}
+        self.hint = ""
+        self.requests = 0
+        self.winners: dict[str, Literal["candidate", "stable"] | None] = {}
         self.queries: list[EvidenceQuery] = []
         self.asked: list[tuple[str, str]] = []
         self.put: list[str] = []
@@ -74,7 +112,10 @@ class FakeMonitor:
         """See the port."""
         self._asked("evidence", name)
         self.queries.append(query)
-        return an_evidence(self.verdicts.get(query.version, Verdict.INCONCLUSIVE), query)
+        verdict = self.verdicts.get(query.version, Verdict.INCONCLUSIVE)
+        found = an_evidence(verdict, query, self.hint, self.winners.get(query.version))
+        counted = found.candidate.model_copy(update={"requests": self.requests})
+        return found.model_copy(update={"candidate": counted})
 
     def _asked(self, verb: str, name: str) -> None:
         self.asked.append((verb, name))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from fakes.monitor import an_evidence
@@ -20,7 +21,8 @@ from modelloop_core.wire.settings import ModelSettings
 class ReportStub:
     """What it holds: settings, rollouts and reports by path, and how it misbehaves; `hang` is released at the end.
 
-    Of a version in a rollout it says what `verdicts` has for it, else that the evidence is not enough.
+    Of a version in a rollout it says what `verdicts` has for it, else that the evidence is not enough; of one in an A/B
+    test who does better, as `winners` has it.
     """
 
     port: int = 0
@@ -29,6 +31,7 @@ class ReportStub:
     rollouts: dict[str, ModelRollouts] = field(default_factory=dict)
     reports: dict[str, bytes] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    winners: dict[str, Literal["candidate", "stable"] | None] = field(default_factory=dict)
     queries: list[EvidenceQuery] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     status: int | None = None
@@ -66,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = EvidenceQuery.model_validate(dict(parse_qsl(urlsplit(self.path).query)))
         self.stub.queries.append(query)
         verdict = self.stub.verdicts.get(query.version, Verdict.INCONCLUSIVE)
-        return an_evidence(verdict, query).model_dump_json().encode()
+        return an_evidence(verdict, query, winner=self.stub.winners.get(query.version)).model_dump_json().encode()
 
     def _behaves(self) -> bool:
         self.stub.asked.append(f"{self.command} {self.path}")

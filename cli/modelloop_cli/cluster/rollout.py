@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelloop_cli.cluster.describe import age
+from modelloop_cli.cluster.figures import figure_lines
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.past_rollouts import Asked, PastRollout, StepTaken
 from modelloop_core.api.rollout import DEFAULT_STEPS, Step
@@ -29,6 +30,7 @@ def rollout_lines(model: dict[str, Any], status: MLModelStatus, now: datetime) -
         f"verdict: {rollout.verdict or 'none yet'}{f': {rollout.evidence}' if rollout.evidence else ''}",
         *(f"metric{' (dry run)' if one.dryRun else ''}: {one.verdict}: {one.message}" for one in rollout.metrics),
         f"waits for: {rollout.waitsFor or 'its pods'}{_until(rollout.until, now)}",
+        *(figure_lines(rollout.figures, candidate.version, status.stable) if rollout.figures else []),
         *(f"asked: {said(one)}, {age(one.at, now)} ago" for one in rollout.asked[-1:]),
     ]
 
@@ -91,8 +93,12 @@ def _ahead(at: datetime, now: datetime) -> str:
 def _step(model: dict[str, Any], rollout: RolloutStatus) -> str:
     if rollout.strategy == "BlueGreen":
         return "all traffic moves at once"
-    declared = ((model.get("spec") or {}).get("rollout") or {}).get("steps") or ()
-    steps = [*([Step.model_validate(step) for step in declared] or DEFAULT_STEPS)]
+    rollouts = (model.get("spec") or {}).get("rollout") or {}
+    test, declared = rollouts.get("ab"), rollouts.get("steps") or ()
+    if test is not None and not rollout.advancing:
+        return f"an A/B test on {test['metric']}" + (f" ({rollout.outcome})" if rollout.outcome else "")
+    usual = (Step(weight=test["split"]),) if test is not None else DEFAULT_STEPS
+    steps = [*([Step.model_validate(step) for step in declared] or usual)]
     places = [*(f"mirror {step.mirror}" if step.mirror else str(step.weight) for step in steps), "100"]
     here = min(rollout.stepIndex, len(places) - 1)
     doing = "making pods ready for" if rollout.advancing else "holding"

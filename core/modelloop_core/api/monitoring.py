@@ -21,8 +21,10 @@ from modelloop_core.wire.settings import (
 
 DAY_SECONDS = 86_400
 SHORTEST_WINDOW_SECONDS = 10
+LONGEST_DELAY_SECONDS = 30 * DAY_SECONDS
 _WHOLE_SECONDS = "^([0-9]{1,5}(s|m|h))+$"
 _WINDOW = "window must be in s, m or h, from 10s to 24h, and divide a day: 30s, 5m, 1h, 6h, 24h"
+_DELAY = "delay must be in s, m or h and at most 720h"
 _BANDS = "drift.moderate must be below drift.significant"
 _FEATURE_BANDS = "a feature's significant must be above drift.moderate"
 _ASCENDING = ", ".join(f"'{metric}'" for metric in sorted(HIGHER_IS_BETTER))
@@ -152,6 +154,26 @@ class BusinessMetric(APIObject):
 
     name: str = Field(max_length=63, pattern="^[a-z][a-z0-9_]{0,62}$", description="Name of the event.")
     kind: BusinessKind = Field(description="rate: a share of predictions; sum: an amount.")
+    delay: Duration | None = Field(
+        default=None,
+        description="How long after its prediction an event may come to count in a rollout, which judges requests that "
+        "are older; at most 720h. Absent means 1h.",
+        json_schema_extra=rules(
+            (f"self.matches('{_WHOLE_SECONDS}') && duration(self) <= duration('720h')", _DELAY),
+        ),
+    )
+
+    @property
+    def delay_seconds(self) -> int:
+        """The delay, that of the default when none is given."""
+        return int(seconds(self.delay or "1h"))
+
+    @field_validator("delay")
+    @classmethod
+    def _delay_within_bounds(cls, text: str | None) -> str | None:
+        if text is not None and (not re.fullmatch(_WHOLE_SECONDS, text) or seconds(text) > LONGEST_DELAY_SECONDS):
+            raise ValueError(_DELAY)
+        return text
 
 
 class Monitoring(APIObject):

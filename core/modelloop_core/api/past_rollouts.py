@@ -58,7 +58,7 @@ class PastRollout(StatusObject):
 
     version: str = Field(description="Version that was tried.")
     against: str = Field(description="Version that was live then.")
-    strategy: str = Field(default="", description="Canary, or BlueGreen when all traffic moved at once.")
+    strategy: str = Field(default="", description="Canary, AB, or BlueGreen when all traffic moved at once.")
     from_: str = Field(alias="from", description="When its pods were asked for (RFC 3339).")
     until: str = Field(description="When it ended (RFC 3339).")
     outcome: Outcome = Field(

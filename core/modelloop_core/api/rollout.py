@@ -7,7 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from modelloop_core.api.comparing import BusinessLimit
+from modelloop_core.api.experiments import AB, AB_RULE, wrong_strategy
 from modelloop_core.api.fields import APIObject, Duration, keyed_by, rules, seconds
+from modelloop_core.wire.settings import MOST_BUSINESS
 
 MOST_STEPS = 16
 MOST_METRICS = 10
@@ -25,7 +28,7 @@ _ONE_OF = "a step has either a weight or a mirror"
 _AGREEMENT = "minAgreement needs a step with mirror, or staging.replay: only then two versions answer the same requests"
 # Mirrors come before weights, and both rise.
 _PLACE = "(has({0}.weight) ? 100 + {0}.weight : has({0}.mirror) ? {0}.mirror : 0)"
-_STEPS_OF_CANARY = "steps are for strategy Canary: BlueGreen moves all traffic at once"
+_STEPS_OF_CANARY = "steps are for strategy Canary: BlueGreen moves all traffic at once, and AB has ab.split"
 _LATENCY = "maxLatencyP95 must be in ms or s, longer than zero and at most 10s"
 
 
@@ -170,6 +173,25 @@ class Analysis(APIObject):
         description="How far its outputs may lie from the live version's, as PSI.",
         json_schema_extra=rules(("self >= 0.001", "maxPredictionPSI is at least 0.001 and at most 10")),
     )
+    onNoReference: Literal["Hold", "Skip"] | None = Field(
+        default=None,
+        description="What happens when a version has no reference, so that its answers cannot be compared: "
+        "wait for a person, or go without maxPredictionPSI. Absent means Hold.",
+    )
+    maxQualityDrop: float | None = Field(
+        default=None,
+        ge=0.000001,
+        le=1_000_000_000,
+        description="By how much its quality may be worse than the live version's over the same hours, in units of "
+        "spec.monitoring.quality.metric; absent means no such limit. It passes once minRequests of its predictions "
+        "have labels.",
+        json_schema_extra=rules(("self >= 0.000001", "maxQualityDrop is at least 0.000001")),
+    )
+    business: Annotated[list[BusinessLimit], Field(max_length=MOST_BUSINESS)] | None = Field(
+        default=None,
+        description="How much less of events of spec.monitoring.business it may bring; absent means no such limit.",
+        json_schema_extra=keyed_by("name"),
+    )
 
     minAgreement: float | None = Field(
         default=None,
@@ -220,14 +242,17 @@ class Rollout(APIObject):
                 "(has(self.staging) && self.staging.replay > 0)",
                 _AGREEMENT,
             ),
+            AB_RULE,
         )
     )
 
-    strategy: Literal["Canary", "BlueGreen"] = Field(
+    strategy: Literal["Canary", "AB", "BlueGreen"] = Field(
         default="Canary",
-        description="Canary raises the new version's share step by step, which needs spec.traffic.gateway. BlueGreen "
-        "moves all traffic at once when as many pods are ready as serve now.",
+        description="Canary raises the new version's share step by step, AB holds one share until it is known which "
+        "version does better; both need spec.traffic.gateway. BlueGreen moves all traffic at once when as many pods "
+        "are ready as serve now.",
     )
+    ab: AB | None = Field(default=None, description="The A/B test of strategy AB.")
     steps: Annotated[list[Step], Field(min_length=1, max_length=MOST_STEPS)] | None = Field(
         default=None,
         description="Shares on the way to 100, which is implied; absent means 5, 25 and 50, each held for 24h.",
@@ -280,6 +305,8 @@ class Rollout(APIObject):
     def _steps_make_sense(self) -> Self:
         if self.analysis.minAgreement is not None and not (self.mirrors or self.replays):
             raise ValueError(_AGREEMENT)
+        if wrong := wrong_strategy(self):
+            raise ValueError(wrong)
         if self.steps is None:
             return self
         if self.strategy != "Canary":
@@ -300,8 +327,10 @@ class Rollout(APIObject):
         return self.staging.replay if self.staging is not None else 0
 
     @property
-    def canary_steps(self) -> tuple[Step, ...]:
-        """Steps of a canary, those of the default when none are given."""
+    def stages(self) -> tuple[Step, ...]:
+        """The shares on the way to 100: those of a canary, by default when none are given, or that of an A/B test."""
+        if self.ab is not None:
+            return (Step(weight=self.ab.split, hold="0s"),)
         return tuple(self.steps) if self.steps else DEFAULT_STEPS
 
 

@@ -9,6 +9,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from modelloop_core.api.autoscaling import Autoscaling
 from modelloop_core.api.batching import DELAY_FORM, Batching
 from modelloop_core.api.cache import Cache
+from modelloop_core.api.comparing import COMPARING_RULES, wrong_comparison
+from modelloop_core.api.experiments import EXPERIMENT_RULES, wrong_experiment
 from modelloop_core.api.fields import PORT_RULE, APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
 from modelloop_core.api.monitoring import Monitoring
 from modelloop_core.api.pod import Pod
@@ -202,6 +204,8 @@ class MLModelSpec(APIObject):
                 _METRIC_OF_TASK,
             ),
             ANOTHER_VERSION_RULE,
+            *COMPARING_RULES,
+            *EXPERIMENT_RULES,
         )
     )
 
@@ -241,6 +245,12 @@ class MLModelSpec(APIObject):
         quality = self.watched.quality
         if quality is not None and self.task is not None and quality.metric not in METRICS[self.task]:
             raise ValueError(_METRIC_OF_TASK)
+        return self
+
+    @model_validator(mode="after")
+    def _compares_what_is_watched(self) -> Self:
+        if wrong := wrong_comparison(self.rollout, self.watched) or wrong_experiment(self.rollout, self.watched):
+            raise ValueError(wrong)
         return self
 
     @model_validator(mode="after")

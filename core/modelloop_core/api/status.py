@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from modelloop_core.api.fields import keyed_by
+from modelloop_core.api.figures import RolloutFigures
 from modelloop_core.api.past_rollouts import PAST_ROLLOUTS_LENGTH, AskedFor, PastRollout, StepsTaken
 from modelloop_core.api.status_object import StatusObject as _StatusObject
 from modelloop_core.versions import Version
@@ -39,6 +40,7 @@ class HistoryEntry(_StatusObject):
     from_: str = Field(alias="from", description="When it went live (RFC 3339).")
     until: str | None = Field(default=None, description="When it was replaced; absent while it is live.")
     reason: str = Field(default="", description="Why it went live.")
+    evidence: str = Field(default="", description="What was found, of one that an A/B test brought.")
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -88,7 +90,7 @@ class MetricStatus(_StatusObject):
 class RolloutStatus(_StatusObject):
     """Where a new version stands on its way; weights stand in the blocks of the versions."""
 
-    strategy: str = Field(description="Canary, or BlueGreen when all traffic moves at once.")
+    strategy: str = Field(description="Canary, AB, or BlueGreen when all traffic moves at once.")
     startedAt: str = Field(description="When its pods were asked for (RFC 3339).")
     stepIndex: int = Field(
         default=0, ge=0, description="Step of spec.rollout.steps that is made ready or held, from 0; the last is 100."
@@ -108,6 +110,11 @@ class RolloutStatus(_StatusObject):
     metrics: list[MetricStatus] = Field(
         default=[], description="What each metric of the spec said.", json_schema_extra=keyed_by("name")
     )
+    figures: RolloutFigures | None = Field(
+        default=None,
+        description="Numbers behind the verdict, as of the last answer of the monitor: written once each "
+        "analysis.interval at the most.",
+    )
     inconclusiveSince: str | None = Field(
         default=None, description="Since when nothing but a verdict is missing (RFC 3339)."
     )
@@ -116,6 +123,7 @@ class RolloutStatus(_StatusObject):
     mirror: int | None = Field(
         default=None, description="Share of the requests of which it gets copies, in percent; absent without."
     )
+    outcome: str = Field(default="", description="How an A/B test ended, once it did: ABWon or ABUndecided.")
     promoted: bool = Field(default=False, description="Whether a person asked to go on to 100 at once.")
     paused: bool = Field(default=False, description="Whether a person asked to stay where it is.")
     staging: StagingStatus | None = Field(

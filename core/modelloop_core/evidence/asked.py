@@ -14,7 +14,8 @@ from modelloop_core.evidence.observed import Observed, Pair
 from modelloop_core.evidence.series import balance
 from modelloop_core.wire.evidence import Check, CheckName, EvidenceQuery, Verdict
 
-_LARGEST = 700.0
+LARGEST = 700.0
+"""ln of an e-value beyond which it is told as this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Path:
 
     def numbers(self, pair: Pair) -> dict[str, Any]:
         """What a check tells of it, and of what was counted."""
-        largest = math.exp(min(float(self.grown.max(initial=0.0)), _LARGEST))
+        largest = math.exp(min(float(self.grown.max(initial=0.0)), LARGEST))
         return {"candidate": pair.ours, "stable": pair.theirs, "e_value": largest, "needed": self.needed}
 
 
@@ -64,10 +65,20 @@ class Asked:
         **numbers: Any,
     ) -> Check:
         """The check: failed from an interval on, else held until there is enough and what was seen is `within`."""
-        missing, verdict = self._missing(name), Verdict.PASSED
         if failed_at is not None:
-            verdict = Verdict.FAILED
             numbers["failed_at"] = self.observed.end_of(failed_at)
+        missing = self._missing(name)
+        if name is CheckName.PREDICTION_PSI and self.observed.unreferenced:
+            numbers["hint"] = self.observed.outputs_note
+        return self.concluded(name, limit, missing, within=within, excused=excused, **numbers)
+
+    def concluded(
+        self, name: CheckName, limit: float, missing: str, *, within: bool, excused: bool = False, **numbers: Any
+    ) -> Check:
+        """The check by its numbers: failed where they say `failed_at`, held while something is `missing`."""
+        verdict = Verdict.PASSED
+        if numbers.get("failed_at") is not None:
+            verdict = Verdict.FAILED
         elif missing or not within:
             verdict = Verdict.INCONCLUSIVE
         found = Check(name=name, limit=limit, verdict=verdict, message="", **numbers)

@@ -9,9 +9,10 @@ import numpy as np
 from modelloop_core.drift.bins import Float64s, Int64s
 from modelloop_core.evidence import growth, latencies
 from modelloop_core.evidence.asked import Asked
+from modelloop_core.evidence.drops import business_drop, quality_drop
 from modelloop_core.evidence.observed import Observed, Pair
 from modelloop_core.evidence.outputs import Shift, shift_of
-from modelloop_core.wire.evidence import Check, CheckName, EvidenceQuery
+from modelloop_core.wire.evidence import Check, CheckName, EvidenceQuery, Verdict
 
 SLOW_SHARE = 0.05
 """The share of requests that is slower than the 95th percentile."""
@@ -83,6 +84,10 @@ def latency_increase(asked: Asked, limit: float) -> Check:
 
 def prediction_psi(asked: Asked, limit: float) -> Check:
     """The PSI of the output that differs most between the versions."""
+    without = asked.observed.unreferenced
+    if without and asked.query.without_reference == "Skip":
+        said = f"not judged: {without} has no reference (onNoReference: Skip)"
+        return Check(name=CheckName.PREDICTION_PSI, verdict=Verdict.PASSED, limit=limit, message=said)
     worst = _most_shifted(asked, limit)
     return asked.check(
         CheckName.PREDICTION_PSI, limit,
@@ -120,6 +125,7 @@ JUDGES: tuple[tuple[str, Judge], ...] = (
     ("max_latency_increase", latency_increase),
     ("max_prediction_psi", prediction_psi),
     ("min_agreement", disagreement),
+    ("max_quality_drop", quality_drop),
 )
 """The limit in EvidenceQuery, and the check that has it."""
 
@@ -127,9 +133,9 @@ JUDGES: tuple[tuple[str, Judge], ...] = (
 def all_checks(query: EvidenceQuery, observed: Observed) -> tuple[Check, ...]:
     """Every check that has a limit; they share the false-rollback rate in equal parts."""
     judged = [(limit, judge) for name, judge in JUDGES if (limit := getattr(query, name)) is not None]
-    return tuple(
-        judge(Asked(query, observed, query.false_rollback_rate / len(judged)), limit) for limit, judge in judged
-    )
+    events = [event for event in query.asked_events if event.most_drop is not None]
+    asked = Asked(query, observed, query.false_rollback_rate / max(len(judged) + len(events), 1))
+    return (*(judge(asked, limit) for limit, judge in judged), *(business_drop(asked, event) for event in events))
 
 
 def _increase(asked: Asked, name: CheckName, pair: Pair, limit: float) -> Check:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from modelloop_core.drift.bins import Float64s, Int64s
+from modelloop_core.evidence.metrics import Metric
 from modelloop_core.evidence.series import Series, percentile
 from modelloop_core.wire.evidence import Share, VersionTraffic
 
@@ -56,7 +58,9 @@ class Observed:
     """Both versions in T whole intervals of `width` seconds that begin at `starts` [T], up to `until`.
 
     The step began with interval `step`. `heard` and `stable_heard` are when the last interval ends of which each
-    version's predictors told anything, if any did. `outputs_note` says why there are no outputs to compare.
+    version's predictors told anything, if any did. `outputs_note` says why there are no outputs to compare, and
+    `unreferenced` names the version that has none for good. `quality` and `events` are metrics that were asked for,
+    `tried` is that of an A/B test.
     """
 
     candidate: Series
@@ -69,6 +73,10 @@ class Observed:
     heard: float | None = None
     stable_heard: float | None = None
     outputs_note: str = ""
+    unreferenced: str = ""
+    quality: Metric | None = None
+    events: Mapping[str, Metric] = field(default_factory=dict)
+    tried: Metric | None = None
 
     @property
     def in_step(self) -> Observed:

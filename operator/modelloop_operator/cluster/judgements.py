@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelloop_core.wire.evidence import EvidenceQuery, RolloutEvidence, Verdict
 from modelloop_operator.cluster.cache import Key
 from modelloop_operator.cluster.monitor import Monitor, MonitorError
 from modelloop_operator.cluster.prometheus import Prometheus, PrometheusError
+from modelloop_operator.decide.figures import figures_of
 from modelloop_operator.decide.measures import NO_PROMETHEUS, Measure, judged, together
 from modelloop_operator.decide.observation import UNJUDGED, Judgement, Measured
 
@@ -39,7 +40,10 @@ class _Entry:
 
 
 class Judgements:
-    """What the evidence says, by MLModel; `on_change` is called with the keys that were told something else."""
+    """What the evidence says, by MLModel; `on_change` is called with the keys that were told something else.
+
+    Numbers are something else, too: there is at most one answer, and so one write, in each interval.
+    """
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class Judgements:
         if self._monitor is None:
             return None
         try:
-            found = _read(await self._monitor.evidence(*key, query))
+            found = _told(await self._monitor.evidence(*key, query))
             self._on_read("read")
         except MonitorError as error:
             self._on_read(type(error).__name__)
@@ -138,8 +142,13 @@ class Judgements:
         return judged(measure, value, beyond[measure.name])
 
     def _tell(self, key: Key, entry: _Entry, found: Judgement) -> None:
-        # The first words of a verdict stay: numbers change with every answer, and status would never come to rest.
-        if _gist(found) != _gist(entry.found):
+        before = entry.found
+        if found.figures is None:
+            found = replace(found, figures=before.figures, winner=before.winner, experiment=before.experiment)
+        # The first words of a verdict stay: status would say another sentence each time. The numbers are in `figures`.
+        if _gist(found) == _gist(before):
+            found = replace(found, message=before.message, metrics=before.metrics)
+        if found != before:
             entry.found = found
         if self._entries.get(key) is entry and entry.told != entry.found:
             self._on_change(key)
@@ -147,6 +156,14 @@ class Judgements:
 
 def _gist(found: Judgement) -> tuple[object, ...]:
     return found.verdict, found.reason, tuple((one.name, one.verdict) for one in found.metrics)
+
+
+def _told(evidence: RolloutEvidence | None) -> Judgement:
+    found = _read(evidence)
+    if evidence is None:
+        return found
+    found, experiment = replace(found, figures=figures_of(evidence)), evidence.experiment
+    return found if experiment is None else replace(found, winner=experiment.winner, experiment=experiment.message)
 
 
 def _read(evidence: RolloutEvidence | None) -> Judgement:
@@ -161,7 +178,8 @@ def _read(evidence: RolloutEvidence | None) -> Judgement:
             return Judgement(Verdict.FAILED, "".join(concerned[:1]) or "Failed", evidence.message)
         case Verdict.INCONCLUSIVE:
             # Without the numbers, which grow with every answer: they are read where they are, at the monitor.
-            undecided = ", ".join(concerned) or "the number of requests"
-            return Judgement(Verdict.INCONCLUSIVE, "Inconclusive", f"not enough evidence yet about {undecided}")
+            undecided = ", ".join(dict.fromkeys(concerned)) or "the number of requests"
+            hints = "".join(f"; {check.hint}" for check in evidence.checks if check.hint)
+            return Judgement(Verdict.INCONCLUSIVE, "Inconclusive", f"not enough evidence yet about {undecided}{hints}")
         case Verdict.ERROR:
             return Judgement(Verdict.ERROR, "EvidenceError", evidence.message)

@@ -27,13 +27,14 @@ from modelloop_operator.decide.decisions import (
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.measures import NO_PROMETHEUS, UNREADABLE
 from modelloop_operator.decide.observation import Observation
-from modelloop_operator.decide.plan import CANARY, unjudged, unmirrored
+from modelloop_operator.decide.plan import BLUE_GREEN, unjudged, unmirrored
 from modelloop_operator.decide.selection import holding_back
 from modelloop_operator.decide.shares import share_in
 from modelloop_operator.decide.watching import Verdict, as_before, degraded, drifted, monitoring_available
 
 STALLING = frozenset(
     {
+        "ABUndecided",
         "AccessDenied",
         "BucketNotFound",
         "HistoryUnreadable",
@@ -87,7 +88,7 @@ def phase(status: MLModelStatus, decision: Decision) -> str:
     if status.candidate is not None:
         if status.stable is None:
             return "Starting"
-        return "RollingOut" if status.rollout is not None and status.rollout.strategy == CANARY else "Updating"
+        return "RollingOut" if status.rollout is not None and status.rollout.strategy != BLUE_GREEN else "Updating"
     if status.stable is None:
         return "Pending"
     ready = status.condition("Ready")

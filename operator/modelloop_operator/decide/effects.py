@@ -41,12 +41,15 @@ from modelloop_operator.decide.decisions import (
     Start,
     Wait,
 )
+from modelloop_operator.decide.experiment import UNDECIDED, WON
 from modelloop_operator.decide.failures import NOT_THE_PODS_FAULT, pods_digest
 from modelloop_operator.decide.holding import serving_of
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.past import with_asked, with_end, with_share
-from modelloop_operator.decide.plan import BLUE_GREEN, CANARY
+from modelloop_operator.decide.plan import BLUE_GREEN, plan_of
 from modelloop_operator.decide.shares import Share, share_in
+
+_AB_ENDS = frozenset({WON, UNDECIDED})
 
 
 def remembered(seen: Observation, decision: Decision, now: datetime) -> MLModelStatus:
@@ -58,7 +61,7 @@ def remembered(seen: Observation, decision: Decision, now: datetime) -> MLModelS
         case Adopt():
             return _adopted(status, decision, now)
         case Start():
-            return _started(status, decision, now)
+            return _started(seen, decision, now)
         case Stage(run=run):
             return _with_rollout(status, staging=StagingStatus(since=stamp(now), run=run))
         case Advance() | Shift():
@@ -108,12 +111,13 @@ def _adopted(status: MLModelStatus, decision: Adopt, now: datetime) -> MLModelSt
     return status.model_copy(update={"stable": stable, "warm": warm, "history": history})
 
 
-def _started(status: MLModelStatus, decision: Start, now: datetime) -> MLModelStatus:
+def _started(seen: Observation, decision: Start, now: datetime) -> MLModelStatus:
+    status = seen.model.status
     warm = [block for block in status.warm if block.version != str(decision.version)]
     candidate = VersionStatus(version=str(decision.version), since=stamp(now))
     rollout = None
     if status.stable is not None:
-        strategy = CANARY if decision.staged else BLUE_GREEN
+        strategy = plan_of(seen).strategy if decision.staged else BLUE_GREEN
         rollout = RolloutStatus(strategy=strategy, startedAt=stamp(now), preparingSince=stamp(now))
     return status.model_copy(update={"candidate": candidate, "warm": warm, "rollout": rollout})
 
@@ -121,7 +125,8 @@ def _started(status: MLModelStatus, decision: Start, now: datetime) -> MLModelSt
 def _moved(seen: Observation, decision: Advance | Shift, now: datetime) -> MLModelStatus:
     status = seen.model.status
     if isinstance(decision, Advance):
-        return _with_rollout(status, advancing=True, preparingSince=stamp(now), inconclusiveSince=None)
+        ended = {"outcome": decision.reason, "evidence": decision.message[:1024]} if decision.reason in _AB_ENDS else {}
+        return _with_rollout(status, advancing=True, preparingSince=stamp(now), inconclusiveSince=None, **ended)
     before, given = share_in(status), bool(decision.weight or decision.mirror)
     losses = (status.rollout.failedChecks if status.rollout else 0) + (not given)
     held = status.rollout.serving if status.rollout else None
@@ -137,6 +142,7 @@ def _moved(seen: Observation, decision: Advance | Shift, now: datetime) -> MLMod
         steps=_shares(status.rollout, Share(decision.weight, decision.mirror), now),
         failedChecks=losses,
         promoted=False,
+        outcome="",
         mirror=decision.mirror or None,
         serving=held if given else None,
         **_asked_anew(before.mirror, decision.mirror),
@@ -177,6 +183,8 @@ def _live(seen: Observation, version: Version, reason: str, now: datetime) -> ML
         warm.append(_leaving(status.stable, now))
     stable = VersionStatus(version=str(version), requestedWeight=100, since=stamp(now))
     history = _went_live(status, version, reason, now)
+    if status.rollout is not None and status.rollout.outcome:
+        history[-1] = history[-1].model_copy(update={"evidence": status.rollout.evidence})
     return status.model_copy(
         update={"stable": stable, "candidate": None, "rollout": None, "warm": warm, "history": history}
     )

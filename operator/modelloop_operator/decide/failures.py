@@ -15,7 +15,15 @@ NOT_THE_VERSIONS_FAULT = frozenset(
 
 
 ROLLED_BACK = frozenset(
-    {"Aborted", "EvidenceFailed", "InconclusiveDeadlineExceeded", "KeepsFailing", "RolledBackByRequest"}
+    {
+        "ABLost",
+        "ABUndecided",
+        "Aborted",
+        "EvidenceFailed",
+        "InconclusiveDeadlineExceeded",
+        "KeepsFailing",
+        "RolledBackByRequest",
+    }
 )
 """Reasons of versions that had pods which served, and were taken back for what they did or because somebody said so."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelloop_core.api.rollout import Metric
 from modelloop_core.wire.evidence import Verdict
@@ -74,7 +74,10 @@ def together(evidence: Judgement | None, reason: str, measured: Sequence[Measure
         return Judgement(Verdict.PASSED, "Passed", "nothing but dry runs is measured", told)
     worst = min(found, key=lambda one: _WORST_FIRST.index(one.verdict))
     alike = [one.message for one in found if one.verdict is worst.verdict]
-    return Judgement(worst.verdict, worst.reason, "; ".join(alike), told)
+    whole = Judgement(worst.verdict, worst.reason, "; ".join(alike), told)
+    if evidence is None:
+        return whole
+    return replace(whole, winner=evidence.winner, experiment=evidence.experiment, figures=evidence.figures)
 
 
 def _measure(metric: Metric, words: dict[str, str]) -> Measure:

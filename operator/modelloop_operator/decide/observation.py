@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from modelloop_core.api import MLModel
+from modelloop_core.api.figures import RolloutFigures
 from modelloop_core.feature_schema import Task
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
@@ -153,12 +155,19 @@ class Measured:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was last said of the version that is tried, by the monitor and by metrics of the spec's own."""
+    """What was last said of the version that is tried, by the monitor and by metrics of the spec's own.
+
+    `winner` is who does better in an A/B test, once that is shown, `experiment` how it stands, and `figures` are the
+    numbers for people.
+    """
 
     verdict: Verdict
     reason: str
     message: str
     metrics: tuple[Measured, ...] = ()
+    winner: Literal["candidate", "stable"] | None = None
+    experiment: str = ""
+    figures: RolloutFigures | None = None
 
 
 UNJUDGED = Judgement(Verdict.ERROR, "EvidencePending", "the monitor has not been asked about this step yet")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from modelloop_core.api.experiments import AB
 from modelloop_core.api.fields import seconds
 from modelloop_core.api.rollout import Rollout, Step
+from modelloop_core.api.spec import MLModelSpec
 from modelloop_operator.decide.observation import NO_MONITOR, NoReport, Observation
 from modelloop_operator.decide.shares import ALL, Share, share_of_step
 
-CANARY, BLUE_GREEN = "Canary", "BlueGreen"
+CANARY, AB_TEST, BLUE_GREEN = "Canary", "AB", "BlueGreen"
+_LONGEST_DELAY_SECONDS = 1e9
 
 _COPIES_ALL = ("projectcontour.io/",)
 """Beginnings of controllers that pass over `percent` of a RequestMirror (Contour up to 1.33, read in its source)."""
@@ -29,9 +32,21 @@ class Plan:
     unmirrored: NoReport | None = None
 
     @property
+    def ab(self) -> AB | None:
+        """The A/B test by which it goes, if it does."""
+        return self.rollout.ab if self.staged else None
+
+    @property
     def staged(self) -> bool:
         """Whether a new version takes traffic step by step."""
         return bool(self.steps)
+
+    @property
+    def strategy(self) -> str:
+        """How it goes, in the spec's word."""
+        if not self.staged:
+            return BLUE_GREEN
+        return AB_TEST if self.ab is not None else CANARY
 
     @property
     def shares(self) -> tuple[Share, ...]:
@@ -44,7 +59,7 @@ class Plan:
 
     def index(self, share: Share) -> int:
         """The step of a share, or how many lie below it, those counted that are left out."""
-        return sum(share_of_step(step) < share for step in self.rollout.canary_steps if self.steps)
+        return sum(share_of_step(step) < share for step in self.rollout.stages if self.steps)
 
     def step(self, share: Share) -> Step:
         """What is said of a share; of one that the spec no longer names, what is said of the one below it."""
@@ -61,7 +76,7 @@ def plan_of(seen: Observation) -> Plan:
     lacking = unmirrored(seen)
     return Plan(
         rollout=rollout,
-        steps=tuple(step for step in rollout.canary_steps if not lacking or not _is_partial(step)) if staged else (),
+        steps=tuple(step for step in rollout.stages if not lacking or not _is_partial(step)) if staged else (),
         keep_warm=timedelta(seconds=seconds(rollout.keepWarm)) if kept else timedelta(0),
         unmirrored=lacking,
     )
@@ -79,6 +94,21 @@ def unmirrored(seen: Observation) -> NoReport | None:
     return None
 
 
+def label_delay(spec: MLModelSpec) -> timedelta:
+    """How long labels usually take."""
+    quality = spec.watched.quality
+    return timedelta(seconds=min(seconds(quality.labelDelay), _LONGEST_DELAY_SECONDS) if quality is not None else 0)
+
+
+def labels_due(seen: Observation) -> datetime | None:
+    """Until when a version that is judged by labels waits for its first ones, whatever the hold of its step."""
+    rollout, plan = seen.model.status.rollout, plan_of(seen)
+    limited = plan.rollout.analysis.maxQualityDrop is not None and seen.judgement is not None
+    if not limited or seen.watch == NO_MONITOR or rollout is None or rollout.judgedSince is None:
+        return None
+    return datetime.fromisoformat(rollout.judgedSince) + label_delay(seen.model.spec)
+
+
 def unjudged(seen: Observation) -> NoReport | None:
     """What keeps a new version from being judged by a share of the traffic, if anything does."""
     declared, traffic = seen.model.spec.rollout, seen.model.spec.traffic
@@ -94,6 +124,8 @@ def unjudged(seen: Observation) -> NoReport | None:
     if seen.watch == NO_MONITOR:
         judges = "and metrics" if declared is not None and declared.analysis.metrics else "alone"
         moves = f"steps go by their holds {judges}" if declared is not None else "all traffic moves at once"
+        if declared is not None and declared.ab is not None:
+            moves = "an A/B test comes to no decision"
         return NoReport(NO_MONITOR.reason, f"{NO_MONITOR.message}; without it {moves}")
     return None
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from modelloop_core.api.experiments import AB
 from modelloop_core.api.fields import seconds
-from modelloop_core.api.rollout import Rollout
-from modelloop_core.wire.evidence import EvidenceQuery
+from modelloop_core.api.rollout import Analysis, Rollout
+from modelloop_core.api.spec import MLModelSpec
+from modelloop_core.wire.events import AskedEvent, write_events
+from modelloop_core.wire.evidence import COMPARED_METRICS, OUTPUT_METRICS, EvidenceQuery
 from modelloop_operator.decide.capacity import share_of
 from modelloop_operator.decide.observation import Observation
-from modelloop_operator.decide.plan import plan_of
+from modelloop_operator.decide.plan import label_delay, plan_of
 from modelloop_operator.decide.selection import is_condemned, previous
 
 
@@ -41,12 +44,17 @@ def _about_candidate(seen: Observation) -> EvidenceQuery | None:
         return None
     if rollout.judgedSince is None or rollout.stepStartedAt is None:
         return None
-    declared = plan_of(seen).rollout
-    analysis = declared.analysis
-    alone = _limits(declared, candidate.version, against=stable.version, since=rollout.judgedSince)
-    answers: dict[str, object] = {"max_prediction_psi": analysis.maxPredictionPSI}
-    if share.mirror:
-        answers = {"mirrored": True, "min_agreement": analysis.minAgreement}
+    plan = plan_of(seen)
+    analysis = plan.rollout.analysis
+    alone = _limits(plan.rollout, candidate.version, against=stable.version, since=rollout.judgedSince)
+    answers: dict[str, object] = {"mirrored": True, "min_agreement": analysis.minAgreement}
+    if not share.mirror:
+        answers = {
+            "max_prediction_psi": None if _compares_answers(plan.ab) else analysis.maxPredictionPSI,
+            "without_reference": analysis.onNoReference or "Hold",
+            **_worth(seen.model.spec, analysis),
+            **_tested(plan.ab),
+        }
     return alone.model_copy(
         update={
             "step_since": datetime.fromisoformat(rollout.stepStartedAt),
@@ -55,6 +63,34 @@ def _about_candidate(seen: Observation) -> EvidenceQuery | None:
             **answers,
         }
     )
+
+
+def _compares_answers(ab: AB | None) -> bool:
+    """Whether a test is about answers that differ: that they do is no fault then."""
+    return ab is not None and ab.metric in OUTPUT_METRICS
+
+
+def _tested(ab: AB | None) -> dict[str, object]:
+    if ab is None:
+        return {}
+    return {"ab_metric": ab.metric, "ab_higher": ab.higher, "ab_false_positive_rate": ab.falsePositiveRate}
+
+
+def _worth(spec: MLModelSpec, analysis: Analysis) -> dict[str, object]:
+    """What is compared of the model's worth: all that is watched and can be, with the limits that are asked for."""
+    quality = spec.watched.quality
+    named = quality is not None and quality.metric in COMPARED_METRICS
+    limits = {limit.name: limit.maxDrop for limit in analysis.business or ()}
+    events = [
+        AskedEvent(event.name, event.kind, event.delay_seconds, limits.get(event.name))
+        for event in spec.watched.business
+    ]
+    return {
+        "quality_metric": quality.metric if quality is not None and named else None,
+        "max_quality_drop": analysis.maxQualityDrop,
+        "label_delay_seconds": label_delay(spec).total_seconds(),
+        "events": write_events(events),
+    }
 
 
 def _about_promoted(seen: Observation) -> EvidenceQuery | None:

@@ -11,8 +11,9 @@ from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.capacity import capacity_for, needed_replicas, share_of, target_of
 from modelloop_operator.decide.decisions import Advance, Decision, Promote, Refuse, Shift, Wait
 from modelloop_operator.decide.doubt import in_doubt
+from modelloop_operator.decide.experiment import Doubt, about_test
 from modelloop_operator.decide.observation import Observation, Pods, Policy
-from modelloop_operator.decide.plan import Plan, plan_of
+from modelloop_operator.decide.plan import Plan, labels_due, plan_of
 from modelloop_operator.decide.shares import ALL
 from modelloop_operator.decide.staging import stage
 
@@ -110,10 +111,20 @@ def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: da
         return Wait("StepBegins", f"the gateway confirmed {share} for {candidate}", policy.recheck)
     if (paused := _paused(seen, policy)) is not None:
         return paused
-    end = datetime.fromisoformat(rollout.stepStartedAt) + timedelta(seconds=seconds(step.hold))
+    began = datetime.fromisoformat(rollout.stepStartedAt)
+    if plan.ab is not None and share.weight:
+        found = about_test(candidate, plan.ab, began, seen, now, policy)
+        if not isinstance(found, Doubt):
+            return found
+        return in_doubt(candidate, found.reason, found.message, seen, now, policy)
+    end = began + timedelta(seconds=seconds(step.hold))
     if now < end:
         held = f"{candidate} has {share} and holds it for {step.hold}, until {end:%Y-%m-%d %H:%M:%S} UTC"
         return Wait("HoldingStep", held, min(policy.idle, end - now), until=end)
+    due = labels_due(seen) if share.weight else None
+    if due is not None and now < due:
+        held = f"{candidate} stays at {share} until labels can have come, {due:%Y-%m-%d %H:%M:%S} UTC"
+        return Wait("LabelsPending", held, min(policy.idle, due - now), until=due)
     judgement = seen.judgement
     if judgement is not None and judgement.verdict is not Verdict.PASSED:
         return in_doubt(candidate, judgement.reason, judgement.message, seen, now, policy)
@@ -192,6 +203,8 @@ def _why_promote(candidate: Version, seen: Observation) -> tuple[str, str]:
         return "RolledBack", f"{candidate} is {pods} and replaces {seen.stable}, which failed here"
     if rollout is not None and rollout.promoted:
         return "PromotedByRequest", f"{candidate} is {pods} and replaces {seen.stable}, as somebody asked"
+    if rollout is not None and rollout.outcome:
+        return rollout.outcome, f"{candidate} is {pods} and replaces {seen.stable}: {rollout.evidence}"
     if plan_of(seen).staged and rollout is not None:
         return "RolloutPassed", f"{candidate} has held every step, is {pods} and replaces {seen.stable}"
     return "CandidateReady", f"{candidate} is {pods} and replaces {seen.stable}"

@@ -105,10 +105,13 @@ def _judged(rollout: RolloutStatus, seen: Observation) -> dict[str, object]:
         for one in judgement.metrics
     ]
     told: dict[str, object] = {} if _same(metrics, rollout.metrics) else {"metrics": metrics}
+    told["figures"] = judgement.figures or rollout.figures
     if judgement.verdict == rollout.verdict:
         return told
     verdict = judgement.verdict.value
-    words = {"verdict": verdict, "evidence": judgement.message[:1024]}
+    # How an A/B test ended is what is told of it from then on.
+    evidence = rollout.evidence if rollout.outcome else judgement.message[:1024]
+    words = {"verdict": verdict, "evidence": evidence}
     return {**told, **words, "steps": with_verdict(rollout, verdict)}
 
 

@@ -23,6 +23,7 @@ from modelloop_monitor.quality.gauges import QualityGauges
 from modelloop_monitor.quality.judge import QualityJudge
 from modelloop_monitor.retention import Pruner
 from modelloop_monitor.rollouts.comparing import Comparer
+from modelloop_monitor.rollouts.tallies import Tallies
 from modelloop_monitor.sending import Send, send
 from modelloop_monitor.settings import MonitorSettings
 from modelloop_monitor.store.engine import Store
@@ -50,6 +51,7 @@ class Monitor:
     eraser: Eraser
     gauges: ModelGauges
     quality_gauges: QualityGauges
+    tallies: Tallies
     now: Callable[[], float] = time.time
 
 
@@ -88,5 +90,6 @@ def assemble(settings: MonitorSettings, now: Callable[[], float] = time.time, se
         eraser=Eraser(store, folder),
         gauges=gauges,
         quality_gauges=quality_gauges,
+        tallies=Tallies(),
         now=now,
     )

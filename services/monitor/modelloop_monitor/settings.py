@@ -56,7 +56,7 @@ class MonitorSettings(BaseSettings):
     late_seconds: float = Field(default=DAY, gt=0)
     clock_tolerance_seconds: float = Field(default=600.0, ge=0)
     stale_windows: float = Field(default=2.0, gt=0)
-    traffic_days: float = Field(default=7.0, gt=0)
+    traffic_days: float = Field(default=15.0, gt=0)
     window_days: float = Field(default=90.0, gt=0)
     report_days: float = Field(default=400.0, gt=0)
     prediction_days: float = Field(default=30.0, gt=0)

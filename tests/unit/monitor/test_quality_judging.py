@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from modelloop_core.drift.bins import Float64s
+from modelloop_core.drift.quality_losses import errors_of
 from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output, RegressionOutput
 from modelloop_core.wire.settings import ModelSettings
-from modelloop_monitor.quality.judging import Seen, errors_of, judge_version, judge_window
+from modelloop_monitor.quality.judging import Seen, judge_version, judge_window
 from modelloop_monitor.store.quality import QualityKey
 from modelloop_monitor.store.quality_rows import LabelledRow, WindowCounts
 

@@ -48,6 +48,14 @@ COMING = a_rollout(advancing=True, stepStartedAt=None, judgedSince=None, prepari
 NEXT = a_rollout(advancing=True, preparingSince=-30)
 CRASHED = Trouble("Error", "container exited with code 1")
 
+
+def by_labels(delay: str, *, limited: bool = True, **changes: Any) -> Observation:
+    """A rollout whose labels take this long, at a step whose hold is over."""
+    quality = {"quality": {"metric": "accuracy", "min": 0.5, "labelDelay": delay}}
+    declared = {"analysis": {"maxQualityDrop": 0.1}} if limited else {}
+    return in_rollout(declared=declared, spec={"monitoring": quality}, **{"judgement": INCONCLUSIVE, **changes})
+
+
 PODS_FIRST = [
     pytest.param(in_rollout(0, rollout=COMING, tried=ready(1)), Shift, "PodsReady", id="one pod is enough for 5 of 4"),
     pytest.param(
@@ -129,6 +137,11 @@ HOLDING = [
         in_rollout(rollout=a_rollout(stepStartedAt=None)), Wait, "StepBegins", id="time counts from the gateway's yes"
     ),
     pytest.param(in_rollout(judgement=INCONCLUSIVE), Wait, "Inconclusive", id="too little evidence holds"),
+    pytest.param(by_labels("10m"), Wait, "LabelsPending", id="before labels can have come, it waits for them"),
+    pytest.param(by_labels("61s"), Wait, "Inconclusive", id="when they are due and do not come, its time runs"),
+    pytest.param(by_labels("10m", judgement=FAILED), Refuse, "EvidenceFailed", id="what fails waits for no label"),
+    pytest.param(by_labels("10m", judgement=None), Advance, "StepHeld", id="nobody who judges, no label to wait for"),
+    pytest.param(by_labels("10m", limited=False), Wait, "Inconclusive", id="without a limit no label is waited for"),
     pytest.param(in_rollout(judgement=SILENT), Wait, "MonitorUnreachable", id="a silent monitor holds and is named"),
     pytest.param(in_rollout(judgement=FAILED), Refuse, "EvidenceFailed", id="evidence of failing takes it back"),
     pytest.param(

@@ -19,6 +19,7 @@ from modelloop_core.wire.runs import ReplayOutcome
 from modelloop_operator.decide.capacity import capacity_for, replicas_of
 from modelloop_operator.decide.decisions import Adopt, Answer, Decision, Promote, Refuse, RollBack, Shift, Start, Wait
 from modelloop_operator.decide.observation import Judgement, Observation, Pods, Request, Route
+from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.questions import question
 from modelloop_operator.decide.serving import decide
 from modelloop_operator.decide.shares import ALL, Share, share_in
@@ -35,8 +36,16 @@ STEPS: tuple[list[dict[str, Any]], ...] = (
     [{"mirror": 50, "hold": "0s"}],
 )
 STAGINGS: tuple[dict[str, Any] | None, ...] = (None, {"replay": 0, "hold": "10s"}, {"replay": 5})
+WON, LOST = replace(PASSED, winner="candidate", experiment="…"), replace(PASSED, winner="stable", experiment="…")
+AB: dict[str, Any] = {"split": 40, "metric": "mae", "maxDuration": "3m"}
+PLANS: tuple[dict[str, Any], ...] = (
+    *({"strategy": "Canary", "steps": steps, "ab": None} for steps in STEPS),
+    *({"strategy": "AB", "steps": None, "ab": {**AB, "onUndecided": then}} for then in ("RollBack", "Promote", "Hold")),
+)
+ANSWERS = {"ApprovalPending": "approve", "PausedByRequest": "resume", "ABUndecided": "promote"}
+"""What a person says to what waits for one."""
 NOTHING = Pods(desired=1, ready=0, settled=False, reachable=0)
-MOST_STEPS = 150
+MOST_STEPS = 200
 
 
 class Tried(RuleBasedStateMachine):
@@ -147,9 +156,10 @@ class Tried(RuleBasedStateMachine):
         judged = seen.judgement
         share = share_in(seen.model.status)
         assert not (share and judged is not None and judged.verdict is Verdict.FAILED)
-        if rollout.strategy == "Canary" and not rollout.promoted:
-            last = max(Share(step.get("weight", 0), step.get("mirror", 0)) for step in self.rollout["steps"])
-            assert share >= last, f"promoted from {share}"
+        if plan_of(seen).ab is not None and not rollout.promoted:
+            assert judged is None or judged.winner != "stable" or rollout.outcome, "the loser of a test was promoted"
+        if rollout.strategy != "BlueGreen" and not rollout.promoted:
+            assert share >= max(plan_of(seen).shares), f"promoted from {share}"
 
     def check_weights(self) -> None:
         """Shares add to 100, and nobody else has one."""
@@ -192,16 +202,16 @@ class Tried(RuleBasedStateMachine):
         if not self.lags:
             self.route, self.mirrors = dict(self.wanted_route), dict(self.wanted_mirrors)
 
-    @initialize(steps=st.sampled_from(STEPS), staging=st.sampled_from(STAGINGS))
-    def begin(self, steps: list[dict[str, Any]], staging: dict[str, Any] | None) -> None:
+    @initialize(plan=st.sampled_from(PLANS), staging=st.sampled_from(STAGINGS))
+    def begin(self, plan: dict[str, Any], staging: dict[str, Any] | None) -> None:
         """1.0.0 serves."""
-        self.rollout = {**self.rollout, "steps": steps, "staging": staging}
+        self.rollout = {**self.rollout, **plan, "staging": staging}
         self.published.add("1.0.0")
         self.passes(6)
 
     @rule(
         number=st.sampled_from(NUMBERS),
-        fate=st.sampled_from((PASSED, PASSED, PASSED, FAILED, INCONCLUSIVE)),
+        fate=st.sampled_from((PASSED, PASSED, WON, WON, LOST, FAILED, INCONCLUSIVE)),
         then=st.integers(0, 8),
     )
     def publish(self, number: str, fate: Judgement, then: int) -> None:
@@ -210,7 +220,7 @@ class Tried(RuleBasedStateMachine):
         self.fates.setdefault(number, fate)
         self.passes(then)
 
-    @rule(number=st.sampled_from(NUMBERS), fate=st.sampled_from((PASSED, FAILED, INCONCLUSIVE)))
+    @rule(number=st.sampled_from(NUMBERS), fate=st.sampled_from((PASSED, WON, LOST, FAILED, INCONCLUSIVE)))
     def change_of_heart(self, number: str, fate: Judgement) -> None:
         """The evidence says something else now."""
         self.fates[number] = fate
@@ -222,14 +232,14 @@ class Tried(RuleBasedStateMachine):
         self.passes(then)
 
     @rule(
-        steps=st.sampled_from(STEPS),
+        plan=st.sampled_from(PLANS),
         paused=st.booleans(),
         on_inconclusive=st.sampled_from(("Hold", "RollBack")),
         replicas=st.sampled_from((1, 4, 7)),
     )
-    def edit_spec(self, steps: list[dict[str, Any]], paused: bool, on_inconclusive: str, replicas: int) -> None:
+    def edit_spec(self, plan: dict[str, Any], paused: bool, on_inconclusive: str, replicas: int) -> None:
         """Somebody changes the plan while it runs."""
-        self.rollout = {**self.rollout, "steps": steps, "paused": paused, "onInconclusive": on_inconclusive}
+        self.rollout = {**self.rollout, **plan, "paused": paused, "onInconclusive": on_inconclusive}
         self.replicas = replicas
 
     @rule(verb=st.sampled_from(VERBS), then=st.integers(0, 3))
@@ -296,13 +306,12 @@ class Tried(RuleBasedStateMachine):
         self.silent = self.lags = False
         self.dead.clear()
         self.rollout = {**self.rollout, "paused": False}
-        self.fates = {number: FAILED if fate is FAILED else PASSED for number, fate in self.fates.items()}
+        self.fates = {number: PASSED if fate is INCONCLUSIVE else fate for number, fate in self.fates.items()}
         decision = self.step()
         for _ in range(MOST_STEPS):
-            if decision.reason in ("ApprovalPending", "PausedByRequest"):
+            if decision.reason in ANSWERS:
                 self.requests += 1
-                verb = "approve" if decision.reason == "ApprovalPending" else "resume"
-                self.request = Request(str(self.requests), verb)
+                self.request = Request(str(self.requests), ANSWERS[decision.reason])
             decision = self.step()
             self.cluster_step()
             self.now += timedelta(seconds=3)

@@ -111,7 +111,9 @@ def test_silence_is_told_at_once_and_what_comes_back_too() -> None:
         assert world.look() is found, "other words for the same would be a write"
         world.monitor.failure = None
         await asyncio.sleep(3)
-        assert world.look() == Judgement(Verdict.PASSED, "Passed", "1.1.0 Passed: errors")
+        found = world.look()
+        assert found is not None
+        assert (found.verdict, found.message) == (Verdict.PASSED, "1.1.0 Passed: errors")
 
     play(story)
 
@@ -179,6 +181,84 @@ def test_what_is_asked_about_a_candidate_names_the_rollout_and_the_step() -> Non
     assert (asked.max_latency_p95_seconds, asked.max_error_increase, asked.false_rollback_rate) == (0.25, 1.25, 0.005)
     assert asked.since == asked.step_since
     assert asked_every(seen) == 30
+
+
+def test_what_is_watched_of_its_worth_is_asked_about_and_limited_where_the_spec_says() -> None:
+    watched = {
+        "quality": {"metric": "mae", "max": 3, "labelDelay": "2d"},
+        "business": [{"name": "orders", "kind": "sum"}, {"name": "clicks", "kind": "rate", "delay": "10m"}],
+    }
+    analysis = {"maxQualityDrop": 0.5, "business": [{"name": "clicks", "maxDrop": 0.05}], "onNoReference": "Skip"}
+    asked = question(in_rollout(5, declared={"analysis": analysis}, spec={"monitoring": watched}))
+    assert asked is not None
+    assert (asked.quality_metric, asked.max_quality_drop, asked.label_delay_seconds) == ("mae", 0.5, 172_800)
+    assert asked.events == "orders:sum:3600,clicks:rate:600:0.050000000"
+    assert asked.without_reference == "Skip"
+
+
+@pytest.mark.parametrize("metric", ["rmse", "f1", "ece"])
+def test_a_metric_that_cannot_be_compared_at_any_time_is_not_asked_about(metric: str) -> None:
+    bound = {"min": 0.5} if metric == "f1" else {"max": 0.5}
+    asked = question(in_rollout(5, spec={"monitoring": {"quality": {"metric": metric, **bound}}}))
+    assert asked is not None
+    assert asked.quality_metric is None
+
+
+def test_numbers_that_change_are_told_once_an_interval_and_words_are_not() -> None:
+    async def story(world: World) -> None:
+        world.monitor.verdicts["1.1.0"] = Verdict.PASSED
+        world.look()
+        await asyncio.sleep(1)
+        first = world.look()
+        assert first is not None
+        for requests in (10, 20):
+            world.changed.clear()
+            world.monitor.requests = requests
+            await asyncio.sleep(2)
+            assert world.changed == [KEY], "one pass for one answer"
+            found = world.look()
+            assert found is not None
+            assert found.figures is not None
+            assert (found.figures.candidate.requests, found.message) == (requests, first.message)
+        world.monitor.failure = MonitorAway("away")
+        await asyncio.sleep(2)
+        silent = world.look()
+        assert silent is not None
+        assert silent.figures == found.figures, "the last numbers stay"
+
+    play(story)
+
+
+def test_who_is_better_is_told_and_stays_while_the_monitor_is_away() -> None:
+    async def story(world: World) -> None:
+        tested = QUERY.model_copy(update={"events": "clicks:rate:60", "ab_metric": "clicks"})
+        world.look(tested)
+        await asyncio.sleep(1)
+        found = world.look(tested)
+        assert found is not None
+        assert found.winner is None
+        world.monitor.winners["1.1.0"] = "stable"
+        await asyncio.sleep(2)
+        world.monitor.failure = MonitorAway("away")
+        await asyncio.sleep(2)
+        found = world.look(tested)
+        assert found is not None
+        assert (found.verdict, found.winner) == (Verdict.ERROR, "stable")
+        assert "stable is better" in found.experiment
+
+    play(story)
+
+
+def test_what_time_does_not_mend_is_said_with_what_to_do() -> None:
+    async def story(world: World) -> None:
+        world.monitor.hint = "1.1.0 was published without a reference: publish it with `--reference`"
+        world.look()
+        await asyncio.sleep(1)
+        found = world.look()
+        assert found is not None
+        assert found.message.endswith(f"about ErrorRate; {world.monitor.hint}")
+
+    play(story)
 
 
 NOT_ASKED = [

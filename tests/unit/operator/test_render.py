@@ -71,7 +71,8 @@ def test_golden(name: str) -> None:
         staging = StagingStatus(since=stamp(-90), run="churn-replay-0123456789ab") if mirror else None
         status = trying(weight, rollout=a_rollout(mirror=mirror, staging=staging))
         model = a_model(spec=SPECS[name], status=status)
-        asked = question(in_rollout(status=status, declared=SPECS[name]["rollout"]))
+        watched = {"monitoring": SPECS[name]["monitoring"]} if model.spec.monitoring else {}
+        asked = question(in_rollout(status=status, declared={"steps": None, **SPECS[name]["rollout"]}, spec=watched))
         told = [asked.model_dump(mode="json")] if asked is not None else []
         told += [asdict(one) for one in measures(in_rollout(status=status, spec=SPECS[name]), "1.1.0", "1.0.0")]
     text = yaml.safe_dump_all([*rendered(model), *told], sort_keys=False, width=120)

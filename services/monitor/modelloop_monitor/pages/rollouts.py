@@ -57,6 +57,7 @@ def _add_evidence(router: APIRouter, monitor: Monitor) -> None:
             found = rollout_evidence(
                 connection,
                 monitor.references,
+                monitor.tallies,
                 (namespace, name),
                 query,
                 width=settings.traffic_seconds,

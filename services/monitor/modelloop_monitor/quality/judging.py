@@ -5,18 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
 
 import numpy as np
 
-from modelloop_core.drift.bins import Float64s
 from modelloop_core.drift.quality import judge
 from modelloop_core.drift.quality_business import Followed, business_rate, business_sum, kind_of
 from modelloop_core.drift.quality_change import worsened
 from modelloop_core.drift.quality_estimates import BLIND, Estimates, Scores, estimate
 from modelloop_core.drift.quality_intervals import wilson
 from modelloop_core.drift.quality_labels import answer_array, labelled_arrays
-from modelloop_core.feature_schema import BinaryOutput, MulticlassOutput, Output, RegressionOutput
+from modelloop_core.drift.quality_losses import errors_of
+from modelloop_core.feature_schema import Output
 from modelloop_core.wire.reports import (
     BusinessReport,
     ErrorChange,
@@ -91,26 +90,6 @@ def _change(rows: Sequence[LabelledRow], output: Output) -> ErrorChange | None:
     if change is None:
         return None
     return ErrorChange(since=moment(rows[change.at].predicted), before=change.before, after=change.after)
-
-
-def errors_of(output: Output, answers: Float64s, labels: Float64s) -> Float64s:
-    """How wrong each row was: 0 or 1 for classes, the mean absolute error of values; NaN for what is no number."""
-    match output:
-        case BinaryOutput(threshold=threshold):
-            return _missed(answers, (answers >= threshold).astype(np.float64), labels)
-        case MulticlassOutput() if answers.ndim == 2:
-            return _missed(answers.sum(axis=1), np.nan_to_num(answers).argmax(axis=1).astype(np.float64), labels)
-        case MulticlassOutput():
-            return _missed(answers, answers, labels)
-        case RegressionOutput():
-            sizes = np.abs(answers - labels)
-            return sizes if sizes.ndim == 1 else sizes.mean(axis=1)
-        case _:
-            assert_never(output)
-
-
-def _missed(answers: Float64s, chosen: Float64s, labels: Float64s) -> Float64s:
-    return np.where(np.isfinite(answers) & np.isfinite(labels), chosen != labels, np.nan)
 
 
 def _estimates(output: Output, seen: Seen, seed: int) -> Estimates:

@@ -12,9 +12,13 @@ from sqlalchemy import Connection
 from modelloop_core.drift.bins import Bins, Int64s
 from modelloop_core.evidence.observed import Observed
 from modelloop_core.evidence.series import BUCKETS, Series
+from modelloop_core.evidence.wording import NO_REFERENCE
 from modelloop_core.wire.evidence import EvidenceQuery
 from modelloop_core.wire.minutes import CLIENT_GONE, DEADLINE_EXCEEDED, MinuteCounts
 from modelloop_monitor.checking import References
+from modelloop_monitor.rollouts.experiments import tried_metric
+from modelloop_monitor.rollouts.tallies import Tallies
+from modelloop_monitor.rollouts.worth import events_of, quality_of, span_of
 from modelloop_monitor.store import traffic, windows
 from modelloop_monitor.store.models import Model
 
@@ -32,25 +36,45 @@ class Interval:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The bins of outputs that both versions count alike, and why there are none."""
+    """The bins of outputs that both versions count alike, and why there are none.
+
+    `unreferenced` names a version that will never have any.
+    """
 
     bins: Mapping[str, Bins] = field(default_factory=dict)
     note: str = ""
+    unreferenced: str = ""
 
 
 def read_observed(
-    connection: Connection, references: References, model: Model, query: EvidenceQuery, *, width: int, until: float
+    connection: Connection,
+    references: References,
+    tallies: Tallies,
+    model: Model,
+    query: EvidenceQuery,
+    *,
+    width: int,
+    until: float,
 ) -> Observed:
     """Both versions since the rollout began, in whole intervals of `width` seconds that ended by `until`."""
     since = max(query.since.timestamp(), until - MOST_INTERVALS * width)
     first, end = math.ceil(since / width) * width, math.floor(until / width) * width
     found = {version: _intervals(connection, model, version, first, end) for version in (query.version, query.against)}
     starts = np.array(sorted({one.at for intervals in found.values() for one in intervals}), dtype=np.int64)
+    # Fallbacks have latencies, too, and no output.
+    answered = {
+        name: any(sum(one.counts.latency) > one.counts.fallbacks for one in some) for name, some in found.items()
+    }
     # Answers to copies are compared one by one.
-    outputs = Outputs() if query.mirrored else comparable(connection, references, model, (query.version, query.against))
+    outputs = Outputs() if query.mirrored else comparable(connection, references, model, answered)
     ours, theirs = found[query.version], found[query.against]
     ours = copied(ours) if query.mirrored else ours
     step = query.step_since or query.since
+    span = span_of(model, query, since=since, until=until, width=width)
+    named = query.quality_metric
+    quality = None if named is None else quality_of(connection, references, span, named)
+    events = events_of(connection, tallies, span, query.asked_events)
+    counted = [{one.at // width: one.counts for one in found[version]} for version in span.versions]
     return Observed(
         candidate=series(ours, starts, outputs.bins, against=query.against),
         stable=series(theirs, starts, outputs.bins),
@@ -62,14 +86,23 @@ def read_observed(
         heard=_heard(found[query.version], width),
         stable_heard=_heard(found[query.against], width),
         outputs_note=outputs.note,
+        unreferenced=outputs.unreferenced,
+        quality=quality,
+        events=events,
+        tried=tried_metric(connection, references, span, query, quality=quality, events=events, counted=counted),
     )
 
 
-def comparable(connection: Connection, references: References, model: Model, versions: tuple[str, str]) -> Outputs:
-    """The outputs that both versions count in the same bins, by the references of their last windows."""
-    columns = []
+def comparable(connection: Connection, references: References, model: Model, answered: Mapping[str, bool]) -> Outputs:
+    """The outputs that both versions count in the same bins, by the references of their last windows.
+
+    A version that has `answered` and named no reference has none.
+    """
+    columns, versions = [], list(answered)
     for version in versions:
         digest = windows.last_reference(connection, model, version)
+        if digest is None and answered[version]:
+            return Outputs(note=NO_REFERENCE.format(version=version), unreferenced=version)
         reference = None if digest is None else references.whole(digest)
         if reference is None:
             return Outputs(note=f"{version} has told no answers in the bins of a reference yet")

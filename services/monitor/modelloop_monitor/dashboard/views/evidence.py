@@ -29,6 +29,8 @@ _CHECKS: dict[str, _Shown] = {
     CheckName.LATENCY_P95: _Shown("95th percentile of latency", "ms", 1000),
     CheckName.LATENCY_INCREASE: _Shown("Latency against the live version", "times"),
     CheckName.PREDICTION_PSI: _Shown("Outputs against the live version", "PSI"),
+    CheckName.QUALITY_DROP: _Shown("Quality that the live version has more", "in units of the metric"),
+    CheckName.BUSINESS_DROP: _Shown("Events that the live version has more", "% of its own", 100),
 }
 
 
