@@ -1,8 +1,7 @@
 """Two versions and a mirror behind the Gateway, in a namespace of their own that goes with the module."""
 
 import secrets
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,18 +32,6 @@ def serving(swept: Machine) -> Iterator[Serving]:
         yield found
     finally:
         cluster.run("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture
-def figures(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    """Print measured figures, for the decision record and for the eye."""
-
-    def show(**values: float | str) -> None:
-        parts = (f"{name}={round(value, 3) if isinstance(value, float) else value}" for name, value in values.items())
-        with capsys.disabled():
-            sys.stdout.write(f"\n  {request.node.name}: {', '.join(parts)}\n")
-
-    return show
 
 
 def _versions(where: str) -> list[dict[str, Any]]:

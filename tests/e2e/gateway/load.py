@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -28,11 +28,15 @@ class Answer:
 
 @dataclass
 class Load:
-    """Requests in a thread of its own while the test acts; entering waits until the first hundred are answered."""
+    """Requests in a thread of its own while the test acts; entering waits until the first hundred are answered.
+
+    Each one sends `body`, or the next of `bodies`.
+    """
 
     url: str
     host: str
     body: Mapping[str, object] = field(default_factory=lambda: {"features": [1, 2, 3]})
+    bodies: Iterator[Mapping[str, object]] | None = None
     pause: float = 0.0
     longest: float = LONGEST_SECONDS
     answers: list[Answer] = field(default_factory=list)
@@ -90,7 +94,8 @@ class Load:
     async def _ask(self, client: httpx.AsyncClient) -> None:
         end = time.monotonic() + self.longest
         while not self._stop.is_set() and len(self.answers) < MOST_REQUESTS and time.monotonic() < end:
-            self.answers.append(await ask(client, self.body))
+            body = self.body if self.bodies is None else next(self.bodies)
+            self.answers.append(await ask(client, body))
             await asyncio.sleep(self.pause)
 
 

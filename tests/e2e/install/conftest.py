@@ -13,7 +13,6 @@ from e2e.install.installation import CRDS, Installation
 from e2e.install.machine import Machine
 from modelloop_core.manifest import Manifest, ModelFormat
 from modelloop_core.registry import Files, Registry, describe
-from modelloop_core.storage.open import open_store
 from support import model_files
 from support.published import pair
 
@@ -23,7 +22,7 @@ def installation(swept: Machine, tmp_path_factory: pytest.TempPathFactory) -> It
     """Both charts, installed; its namespace goes with the module, the MLModel resource stays."""
     name = f"install-{secrets.token_hex(3)}"
     found = Installation(swept, name, f"s3://{swept.environment['MODELLOOP_S3_BUCKET']}/{name}")
-    _publish(found.registry, found.machine, tmp_path_factory.mktemp("model"))
+    _publish(found, tmp_path_factory.mktemp("model"))
     found.machine.apply(found.restricted_namespace(), found.store_secret())
     try:
         found.install_crds(CRDS)
@@ -35,7 +34,7 @@ def installation(swept: Machine, tmp_path_factory: pytest.TempPathFactory) -> It
         found.machine.kubectl("delete", "namespace", name, "--wait=false")
 
 
-def _publish(uri: str, where: Machine, folder: Path) -> None:
+def _publish(found: Installation, folder: Path) -> None:
     model = model_files.onnx_logistic(folder / ModelFormat.ONNX.value, 2)
     files: Files = {model.name: model}
     manifest = Manifest(
@@ -46,12 +45,4 @@ def _publish(uri: str, where: Machine, folder: Path) -> None:
         example=(1.0, 2.0),
         created=datetime.now(UTC),
     )
-    access = where.environment
-    store = open_store(
-        uri,
-        endpoint=access["MODELLOOP_S3_ENDPOINT"],
-        region=access.get("AWS_REGION"),
-        access_key=access["AWS_ACCESS_KEY_ID"],
-        secret_key=access["AWS_SECRET_ACCESS_KEY"],
-    )
-    Registry(store).publish(manifest, files)
+    Registry(found.store).publish(manifest, files)

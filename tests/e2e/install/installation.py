@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 from e2e.install.machine import ROOT, Machine, Object
+from modelloop_core.storage.open import open_store
+from modelloop_core.storage.port import ObjectStore
 from support.killed_runs import run_label
 
 CHART, CRDS = ROOT / "charts/modelloop", ROOT / "charts/modelloop-crds"
@@ -137,6 +139,18 @@ class Installation:
         """Admission refuses every pod here that is not restricted."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted", **run_label()}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
+
+    @property
+    def store(self) -> ObjectStore:
+        """The registry's object store, as this machine reaches it."""
+        access = self.machine.environment
+        return open_store(
+            self.registry,
+            endpoint=access["MODELLOOP_S3_ENDPOINT"],
+            region=access.get("AWS_REGION"),
+            access_key=access["AWS_ACCESS_KEY_ID"],
+            secret_key=access["AWS_SECRET_ACCESS_KEY"],
+        )
 
     def store_secret(self) -> Object:
         """The registry's keys."""

@@ -7,14 +7,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.killed_runs import RUN_LABEL, left_behind
 
 ROOT = Path(__file__).resolve().parents[3]
+OWN_CONTEXT = "modelloop-node"
 HOW_TO = "bring one up: python -m hack.cluster up && python -m hack.cluster images"
 
 Object = dict[str, Any]
@@ -58,9 +62,19 @@ class Machine:
                 self.helm("uninstall", *releases, "--namespace", name, "--ignore-not-found")
             self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
-    def _run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
+    def watch(self, *arguments: str) -> subprocess.Popen[str]:
+        """`kubectl get --watch`, whose lines come as things change; the caller ends it."""
+        context = ("--context", self.environment["MODELLOOP_CONTEXT"])
+        command = self._command("kubectl", *context, "get", "--watch", *arguments)
+        environment = {**os.environ, **self.environment}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
         folder = self.environment.get("MODELLOOP_BIN")
-        command = [str(Path(folder, program)) if folder else program, *arguments]
+        return [str(Path(folder, program)) if folder else program, *arguments]
+
+    def _run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
+        command = self._command(program, *arguments)
         done = subprocess.run(
             command,
             input=stdin,
@@ -85,6 +99,19 @@ def machine() -> Machine:
 def ingress_url() -> str:
     """Where the cluster's Ingress controller answers; one is brought in where there is none."""
     return _hack_cluster("ingress").strip()
+
+
+@contextmanager
+def api_server_away(machine: Machine) -> Iterator[None]:
+    """While inside, the API server is stopped; on leaving it is there again, on `hack/cluster`'s own cluster alone."""
+    context = machine.environment["MODELLOOP_CONTEXT"]
+    if context != OWN_CONTEXT:
+        pytest.skip(f"only on {OWN_CONTEXT} can these tests stop the API server; this is {context}")
+    _hack_cluster("stop", "kube-apiserver")
+    try:
+        yield
+    finally:
+        _hack_cluster("start", "kube-apiserver")
 
 
 def _hack_cluster(*arguments: str) -> str:

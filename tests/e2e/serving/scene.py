@@ -13,8 +13,6 @@ from e2e.install.installation import Installation
 from e2e.install.machine import Object, eventually
 from modelloop_core.manifest import Manifest, ModelFormat
 from modelloop_core.registry import Files, Registry, describe
-from modelloop_core.storage.open import open_store
-from modelloop_core.storage.port import ObjectStore
 from support import model_files
 from support.published import pair
 
@@ -66,12 +64,12 @@ class Scene:
             created=datetime.now(UTC),
         )
         if not damaged:
-            Registry(self.store).publish(manifest, files)
+            Registry(self.installation.store).publish(manifest, files)
             return
         content = bytearray(model.read_bytes())
         content[len(content) // 2] ^= 1
-        self.store.create(f"versions/{version}/{ModelFormat.ONNX.value}", bytes(content))
-        self.store.create(f"versions/{version}/manifest.json", manifest.model_dump_json().encode())
+        self.installation.store.create(f"versions/{version}/{ModelFormat.ONNX.value}", bytes(content))
+        self.installation.store.create(f"versions/{version}/manifest.json", manifest.model_dump_json().encode())
 
     def apply(self, **serving: Any) -> None:
         """Apply the MLModel with these serving fields."""
@@ -89,18 +87,6 @@ class Scene:
             "rollout": {"strategy": "BlueGreen", "keepWarm": "0s"},
         }
         self.installation.machine.apply(self.installation.mlmodel(NAME, spec))
-
-    @property
-    def store(self) -> ObjectStore:
-        """The registry's object store."""
-        access = self.installation.machine.environment
-        return open_store(
-            self.installation.registry,
-            endpoint=access["MODELLOOP_S3_ENDPOINT"],
-            region=access.get("AWS_REGION"),
-            access_key=access["AWS_ACCESS_KEY_ID"],
-            secret_key=access["AWS_SECRET_ACCESS_KEY"],
-        )
 
     def status(self) -> dict[str, Any]:
         """The MLModel's status."""
