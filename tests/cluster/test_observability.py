@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +76,26 @@ def prometheus(unattended: Scene, start: Callable[..., OperatorProcess], tmp_pat
         for _ in range(3):
             assert predictor.predict({"features": PERSON}).status_code == 200
         assert predictor.predict({"features": {}}).status_code == 422
-        with a_gateway(unattended), PrometheusProcess(tmp_path, targets, RULES) as found:
+        with a_gateway(unattended), asked_on(predictor), PrometheusProcess(tmp_path, targets, RULES) as found:
             yield found
+
+
+@contextmanager
+def asked_on(predictor: PredictorProcess) -> Iterator[None]:
+    """Ask it something until the block ends: of windows without requests nothing is measured."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(0.5):
+            predictor.predict({"features": PERSON})
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def begin_a_rollout(scene: Scene) -> None:
