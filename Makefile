@@ -17,7 +17,7 @@ $(READY): requirements/dev.txt pyproject.toml hack/setup
 
 setup: $(READY) ## Make .venv with every pinned dependency (installs python3-venv by apt where it may)
 
-demo: images ## The main job: a cluster, a real model served on it, swapped and attacked under live traffic
+demo: images ## The main job: a cluster, a real model served on it, new versions judged and pods attacked under live traffic
 	@$(PY) -m hack.demo
 
 demo-down: $(READY) ## End the demo; the cluster stays

@@ -33,15 +33,31 @@ SEED = 20150101
 
 @dataclass(frozen=True)
 class Variant:
-    """How one version is trained; `members` networks are averaged."""
+    """How one version is trained: on a share of the people of some age and over; `members` networks are averaged."""
 
     version: str
     width: int
     epochs: int
     members: int
+    share: float = 1.0
+    from_age: int = census.LAUNCH_AGE
+
+    @property
+    def whom(self) -> str:
+        """Whom it has seen, in words."""
+        people = f"people of {self.from_age} and over"
+        return people if self.share == 1 else f"{100 * self.share:g} % of the {people}"
 
 
-VARIANTS = {one.version: one for one in (Variant("1.0.0", 64, 5, 1), Variant("1.1.0", 64, 5, 4))}
+VARIANTS = {
+    one.version: one
+    for one in (
+        Variant("1.0.0", 64, 30, 1, share=0.1),
+        Variant("1.1.0", 64, 5, 4),
+        # By mistake: a filter with another age in it than the one whom the service is for.
+        Variant("1.2.0", 64, 5, 1, from_age=50),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -78,16 +94,17 @@ class Ensemble(torch.nn.Module):
 
 
 def train(variant: Variant, people: pd.DataFrame) -> Trained:
-    """Train on four fifths of 2015's launch population; seeded, so the same variant gives the same model."""
+    """Train on the variant's part of four fifths of 2015's launch population; seeded, so it can be repeated."""
     # Batches are small: more threads wait for one another, and their number would change the sums.
     torch.set_num_threads(1)
     to_train_on, _ = census.apart(people, TRAIN_YEAR)
     group = census.launch_population(to_train_on, TRAIN_YEAR)
     signature, steps = census.signature(group), census.preprocessing(group)
-    columns = torch.from_numpy(census.matrix(group, signature, steps))
-    labels = torch.from_numpy(census.labels(group))
+    seen = group[group[census.AGE] >= variant.from_age].sample(frac=variant.share, random_state=SEED).sort_index()
+    columns = torch.from_numpy(census.matrix(seen, signature, steps))
+    labels = torch.from_numpy(census.labels(seen))
     members = [_fit(columns, labels, variant, SEED + number) for number in range(variant.members)]
-    return Trained(variant, Ensemble(members).eval(), signature, steps, group)
+    return Trained(variant, Ensemble(members).eval(), signature, steps, seen)
 
 
 def baseline(trained: Trained, people: pd.DataFrame) -> np.ndarray:
@@ -115,9 +132,9 @@ def publish_trained(trained: Trained, registry: Registry | str, *, version: str 
         version=version or trained.variant.version,
         metrics=worth(holdout, trained.predict(holdout)),
         model_id="employment",
-        training_data=f"American Community Survey {TRAIN_YEAR}, Massachusetts, people of {census.LAUNCH_AGE} and over",
+        training_data=f"American Community Survey {TRAIN_YEAR}, Massachusetts, {trained.variant.whom}",
         intended_use="Demonstration: whether a person is employed. Not for decisions about people.",
-        limitations=f"Has seen nobody under {census.LAUNCH_AGE}.",
+        limitations=f"Has seen nobody under {trained.variant.from_age}.",
     )
     return str(published.version)
 

@@ -58,8 +58,9 @@ def _tell(story: Story) -> None:
     story.apply()
     story.send_records()
     try:
-        story.swap()
+        story.promote()
         story.kill_a_pod()
+        story.take_back()
         story.publish_damaged()
         story.apply_a_wrong_manifest()
         story.is_stable()
@@ -76,6 +77,8 @@ def _conclude(story: Story, screen: Screen, url: str, target: Path | None) -> No
     if target is not None:
         told = report.summary(
             answers,
+            promoted=story.promoted,
+            taken_back=story.taken_back,
             refused=story.refused,
             noticed=story.noticed,
             requests_per_core=story.requests_per_core,

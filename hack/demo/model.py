@@ -61,6 +61,14 @@ class Model:
             "alerts": {"webhook": {"secretName": WEBHOOK_SECRET}},
         }
         manifest["spec"]["monitoring"]["drift"] |= {"consecutiveWindows": 2}
+        rollout = manifest["spec"]["rollout"]
+        # A day in five seconds, and then as long as the evidence takes. Latency is not judged: pods start all the time
+        # on cores that also send the requests.
+        manifest["spec"]["rollout"] |= {
+            "steps": [{**step, "hold": "5s"} for step in rollout["steps"]],
+            "analysis": {"interval": "2s", "minRequests": 50, "maxLatencyIncrease": 100},
+            "keepWarm": "20s",
+        }
         return manifest
 
     def surroundings(self) -> tuple[Object, Object]:
@@ -80,20 +88,10 @@ class Model:
         found: dict[str, Any] = self.cluster.get("mlmodel", NAME, "-n", NAMESPACE).get("status", {})
         return found
 
-    def message(self) -> str:
-        """The operator's sentence about the model."""
-        return str(self.status().get("message", "the operator has not seen it yet"))
-
     def drift_condition(self) -> dict[str, str]:
         """The condition Drifted; empty before there is one."""
         conditions: list[dict[str, str]] = self.status().get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == "Drifted"), {})
-
-    def not_serving(self, version: str) -> str:
-        """Empty once all traffic goes to `version`; else what the operator says."""
-        stable = self.status().get("stable", {})
-        done = stable.get("version") == version and stable.get("effectiveWeight") == 100
-        return "" if done else self.message()
 
     def pods(self, *selectors: str) -> list[Object]:
         """Its pods that are not on their way out, by more labels where given."""
@@ -114,6 +112,24 @@ class Model:
         """Names of the ready pods of a version."""
         pods = self.pods(f"modelloop.dev/version={version}")
         return sorted(pod["metadata"]["name"] for pod in pods if _ready(pod))
+
+
+def message_of(status: dict[str, Any]) -> str:
+    """The operator's sentence about the model."""
+    return str(status.get("message", "the operator has not seen it yet"))
+
+
+def not_serving(status: dict[str, Any], version: str) -> str:
+    """Empty once all traffic goes to `version`; else what the operator says."""
+    stable = status.get("stable", {})
+    done = stable.get("version") == version and stable.get("effectiveWeight") == 100
+    return "" if done else message_of(status)
+
+
+def failure_of(status: dict[str, Any], version: str) -> dict[str, str] | None:
+    """Why a version was refused or taken back, if it was."""
+    failures: list[dict[str, str]] = status.get("failedVersions", [])
+    return next((failure for failure in failures if failure["version"] == version), None)
 
 
 def _ready(pod: Object) -> bool:

@@ -11,7 +11,7 @@ from hack.demo.cluster import DemoFailed
 from hack.demo.figures import Figures, failed, figures
 from hack.demo.model import NAME, NAMESPACE
 from hack.demo.people import LAUNCHED, OPENED, is_newcomer
-from hack.demo.story import DAMAGED, FIRST, SECOND
+from hack.demo.story import DAMAGED, FIRST, SECOND, WORSE
 from hack.demo.traffic import Answer
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +26,7 @@ def rows(answers: list[Answer]) -> dict[str, Figures]:
     return {
         FIRST: figures([answer for answer in launched if answer.version == FIRST]),
         SECOND: figures([answer for answer in launched if answer.version == SECOND]),
+        WORSE: figures([answer for answer in launched if answer.version == WORSE]),
         OPENED: figures(opened),
         NEWCOMERS: figures([answer for answer in opened if is_newcomer(answer.person)]),
         "whole": figures(answers),
@@ -37,8 +38,9 @@ def judge(answers: list[Answer]) -> None:
     if lost := [answer for answer in answers if failed(answer)]:
         first = lost[0]
         raise DemoFailed(f"{len(lost)} of {len(answers)} requests failed; the first: {first.status} {first.error}")
-    if (versions := {answer.version for answer in answers}) != {FIRST, SECOND}:
-        raise DemoFailed(f"{FIRST} and then {SECOND} should have answered, and {DAMAGED} never; found {versions}")
+    if (versions := {answer.version for answer in answers}) != {FIRST, SECOND, WORSE}:
+        should = f"{FIRST}, {SECOND} and, for a moment, {WORSE} should have answered"
+        raise DemoFailed(f"{should}, and {DAMAGED} never; found {versions}")
     told = rows(answers)
     if told[NEWCOMERS].auc > told[SECOND].auc - 0.05:
         raise DemoFailed(f"the model should be worse on people it never saw: {told[NEWCOMERS]}, {told[SECOND]}")
@@ -47,12 +49,14 @@ def judge(answers: list[Answer]) -> None:
 def summary(
     answers: list[Answer],
     *,
+    promoted: dict[str, Any],
+    taken_back: dict[str, Any],
     refused: dict[str, str],
     noticed: dict[str, Any],
     requests_per_core: float,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
-    """For machines: counts, figures, the refusal, what the monitor noticed, seconds of each step."""
+    """For machines: counts, figures, both rollouts, the refusal, what the monitor noticed, seconds of each step."""
     told = rows(answers)
     return {
         "versions": sorted({answer.version for answer in answers if answer.version}),
@@ -61,6 +65,8 @@ def summary(
         "rows": {name: asdict(row) for name, row in told.items()},
         "protocols": dict(Counter(answer.protocol for answer in answers)),
         "requests_per_core": requests_per_core,
+        "promoted": promoted,
+        "taken_back": taken_back,
         "refused": refused,
         "noticed": noticed,
         "seconds": seconds,
@@ -73,6 +79,7 @@ def show(console: Console, answers: list[Answer], requests_per_core: float) -> N
     titles = {
         FIRST: f"{FIRST}, {LAUNCHED}",
         SECOND: f"{SECOND}, {LAUNCHED}",
+        WORSE: f"{WORSE}, {LAUNCHED}",
         OPENED: f"{SECOND}, {OPENED}",
         NEWCOMERS: "  of them under 30",
     }
@@ -80,8 +87,9 @@ def show(console: Console, answers: list[Answer], requests_per_core: float) -> N
     for name, title in titles.items():
         row = told[name]
         worth, speed = (f"{row.accuracy:.3f}", f"{row.auc:.3f}"), (f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}")
-        # Newcomers are a part of a stream: a rate of theirs would say nothing.
-        table.add_row(title, str(row.sent), *worth, *speed, "" if name == NEWCOMERS else f"{row.qps:.0f}")
+        # These are a part of a stream: a rate of theirs would say nothing.
+        rate = "" if name in (NEWCOMERS, WORSE) else f"{row.qps:.0f}"
+        table.add_row(title, str(row.sent), *worth, *speed, rate)
     console.print()
     console.print(table)
     by_protocol = ", ".join(f"{name} {count}" for name, count in Counter(a.protocol for a in answers).items())

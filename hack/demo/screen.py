@@ -26,6 +26,7 @@ class Screen:
         self.console = Console(highlight=False, soft_wrap=True)
         self.seconds: dict[str, float] = {}
         self.traffic: Traffic | None = None
+        self.watching = False
         self._started = time.monotonic()
         self._doing = ""
 
@@ -59,7 +60,8 @@ class Screen:
             self._doing = f"waiting for {what}: {still}"
             if not self.console.is_terminal and now - told > _PLAIN_EVERY_SECONDS:
                 told = now
-                self.say("  |  ".join(filter(None, (self._doing, self._flow()))))
+                doing = "" if self.watching else self._doing
+                self.say("  |  ".join(filter(None, (doing, self._flow()))))
             if now - begun > seconds:
                 raise DemoFailed(f"{what}: not within {seconds:.0f} s; {still}")
             time.sleep(_LOOK_EVERY_SECONDS)

@@ -21,6 +21,13 @@ _SETTINGS = (
     "monitor.extraEnv[0].value=8",
     "monitor.extraEnv[1].name=MODELLOOP_MONITOR_EVALUATE_SECONDS",
     "monitor.extraEnv[1].value=2",
+    # Rollouts are judged by intervals of five seconds, as soon as predictors, which post every five, told of them.
+    "monitor.extraEnv[2].name=MODELLOOP_MONITOR_TRAFFIC_SECONDS",
+    "monitor.extraEnv[2].value=5",
+    "monitor.extraEnv[3].name=MODELLOOP_MONITOR_SETTLE_SECONDS",
+    "monitor.extraEnv[3].value=7",
+    "monitor.extraEnv[4].name=MODELLOOP_MONITOR_FOLD_SECONDS",
+    "monitor.extraEnv[4].value=1",
 )
 _CRD = "mlmodels.modelloop.dev"
 _ANY_OPERATOR = "app.kubernetes.io/name=modelloop,app.kubernetes.io/component=operator"

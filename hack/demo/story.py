@@ -13,15 +13,16 @@ from examples.employment.train import VARIANTS, Trained, publish_trained, train
 from hack.demo import witness
 from hack.demo.cluster import DemoFailed
 from hack.demo.damage import publish_damaged
-from hack.demo.model import EXAMPLE, NAMESPACE, WINDOW_SECONDS, Model
+from hack.demo.model import EXAMPLE, NAMESPACE, WINDOW_SECONDS, Model, failure_of, message_of, not_serving
 from hack.demo.monitor import Monitor
 from hack.demo.people import LAUNCHED, OPENED, all_people, launch_people
+from hack.demo.rollouts import Rollouts
 from hack.demo.screen import Screen
 from hack.demo.traffic import OpenInference, Predict, Traffic
 
 from modelloop_core.wire.reports import Interval, Level
 
-FIRST, SECOND, DAMAGED = "1.0.0", "1.1.0", "1.2.0"
+FIRST, SECOND, WORSE, DAMAGED = "1.0.0", "1.1.0", "1.2.0", "1.3.0"
 _VERSION_SECONDS, _POD_SECONDS, _WINDOW_SECONDS = 180.0, 120.0, 180.0
 
 
@@ -31,6 +32,8 @@ class Story:
     def __init__(self, model: Model, screen: Screen, records: pd.DataFrame) -> None:
         protocols = (Predict(model.url), OpenInference(model.infer_url))
         self.traffic = Traffic(protocols, launch_people(records), LAUNCHED)
+        self.promoted: dict[str, Any] = {}
+        self.taken_back: dict[str, Any] = {}
         self.refused: dict[str, str] = {}
         self.requests_per_core = 0.0
         self.noticed: dict[str, Any] = {}
@@ -38,15 +41,17 @@ class Story:
         self._monitor = Monitor(model.cluster)
         self._model = model
         self._screen = screen
+        self._rollouts = Rollouts(model, screen, self.traffic)
         self._records = records
         self._trained: dict[str, Trained] = {}
 
     def train(self) -> None:
-        """Both versions before any request is sent, so that training does not slow what is measured."""
-        with self._screen.step(f"train two versions on Census records of 2015, people of {LAUNCHED}"):
-            for version in (FIRST, SECOND):
-                self._screen.say(f"training {version}: {VARIANTS[version].members} network(s)")
-                self._trained[version] = train(VARIANTS[version], self._records)
+        """All versions before any request is sent, so that training does not slow what is measured."""
+        with self._screen.step("train three versions on Census records of 2015"):
+            for version in (FIRST, SECOND, WORSE):
+                variant = VARIANTS[version]
+                self._screen.say(f"training {version}: {variant.members} network(s) on {variant.whom}")
+                self._trained[version] = train(variant, self._records)
 
     def publish_first(self) -> None:
         """What the MLModel will serve first."""
@@ -68,12 +73,25 @@ class Story:
             self.traffic.start()
             self._wait_for_answers(500)
 
-    def swap(self) -> None:
-        """The operator brings the new version up, then moves the route."""
-        with self._screen.step(f"publish {SECOND} while requests flow"):
+    def promote(self) -> None:
+        """A better version earns its traffic step by step, by evidence, and nobody says a word."""
+        with self._screen.step(f"publish {SECOND}, which is better, while requests flow"):
             self._publish(SECOND)
-            self._wait_for_version(SECOND)
-            self._wait_for_answers(500)
+            told = self._rollouts.promoted(SECOND)
+            self.promoted = told.document()
+            shares = " → ".join(map(str, (*told.shares, 100)))
+            self._screen.say(f"{SECOND} was promoted by evidence, {shares} %, in {told.seconds:.0f} s")
+            self._screen.say(f"{told.sent} requests meanwhile, {told.failed} failed")
+
+    def take_back(self) -> None:
+        """A worse version is noticed by its answers alone: nobody has told what is true of them."""
+        with self._screen.step(f"publish {WORSE}, trained by mistake on {VARIANTS[WORSE].whom}"):
+            self._publish(WORSE)
+            told = self._rollouts.taken_back(WORSE, SECOND)
+            self.taken_back = told.document()
+            self._screen.say(f"{WORSE} was taken back by evidence after {told.seconds:.0f} s: {told.message}")
+            by_it = f"of which it answered {told.answered_by_it}"
+            self._screen.say(f"{told.sent} requests meanwhile, {by_it}, {told.failed} failed")
 
     def kill_a_pod(self) -> None:
         """A pod of the version that answers, gone without a farewell."""
@@ -89,9 +107,9 @@ class Story:
         with self._screen.step(f"publish {DAMAGED} with one bit of its model changed"):
             publish_damaged(self._trained[SECOND], DAMAGED, self._model.store())
             self._screen.wait("the operator to refuse it", self._not_refused, _VERSION_SECONDS)
-            self.refused = self._failure() or {}
+            self.refused = failure_of(self._model.status(), DAMAGED) or {}
             self._screen.say(f"refused {DAMAGED}: {self.refused['reason']}: {self.refused['message']}")
-            if self.refused["reason"] != "ChecksumMismatch" or self._model.not_serving(SECOND):
+            if self.refused["reason"] != "ChecksumMismatch" or not_serving(self._model.status(), SECOND):
                 raise DemoFailed(f"{DAMAGED} should fail by its checksum while {SECOND} serves: {self._model.status()}")
             self._wait_for_answers(300)
 
@@ -163,8 +181,9 @@ class Story:
         publish_trained(self._trained[version], self._model.registry())
 
     def _wait_for_version(self, version: str) -> None:
-        self._screen.wait(f"{version} to serve all traffic", lambda: self._model.not_serving(version), _VERSION_SECONDS)
-        self._screen.say(self._model.message())
+        what = f"{version} to serve all traffic"
+        self._screen.wait(what, lambda: not_serving(self._model.status(), version), _VERSION_SECONDS)
+        self._screen.say(message_of(self._model.status()))
 
     def _wait_for_answers(self, more: int) -> None:
         wanted = len(self.traffic.answers) + more
@@ -178,7 +197,9 @@ class Story:
 
     def _not_replaced(self, victim: str) -> str:
         ready = self._model.ready_pods(SECOND)
-        return "" if len(ready) >= 2 and victim not in ready else f"{len(ready)} ready; {self._model.message()}"
+        return (
+            "" if len(ready) >= 2 and victim not in ready else f"{len(ready)} ready; {message_of(self._model.status())}"
+        )
 
     def _not_stable(self) -> str:
         report = self._monitor.drift()
@@ -205,12 +226,9 @@ class Story:
         known = [report.metrics["accuracy"] for report in best if report is not None]
         return (known[0], known[1]) if len(known) == 2 else None
 
-    def _failure(self) -> dict[str, str] | None:
-        failures: list[dict[str, str]] = self._model.status().get("failedVersions", [])
-        return next((failure for failure in failures if failure["version"] == DAMAGED), None)
-
     def _not_refused(self) -> str:
-        return "" if self._failure() else self._model.message()
+        status = self._model.status()
+        return "" if failure_of(status, DAMAGED) else message_of(status)
 
 
 def _seconds_to(moment: float) -> str:

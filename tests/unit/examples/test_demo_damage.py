@@ -14,7 +14,7 @@ from modelloop_core.registry_errors import ChecksumMismatch
 from modelloop_core.versions import Version
 from support.memory_store import MemoryStore
 
-DAMAGED = Version.parse("1.2.0")
+DAMAGED = Version.parse("1.3.0")
 
 
 def test_a_damaged_version_is_there_and_its_model_alone_is_refused(tmp_path: Path) -> None:

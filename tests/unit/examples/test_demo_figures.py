@@ -10,7 +10,7 @@ from hack.demo.cluster import DemoFailed
 from hack.demo.figures import figures
 from hack.demo.people import LAUNCHED, OPENED
 from hack.demo.report import NEWCOMERS, judge, rows, summary
-from hack.demo.story import FIRST, SECOND
+from hack.demo.story import DAMAGED, FIRST, SECOND, WORSE
 from hack.demo.traffic import Answer, Person
 
 
@@ -30,6 +30,7 @@ def _kept_promises() -> list[Answer]:
     return [
         *_answers(FIRST, LAUNCHED),
         *_answers(SECOND, LAUNCHED),
+        *_answers(WORSE, LAUNCHED, right=False),
         *_answers(SECOND, OPENED),
         *_answers(SECOND, OPENED, age=20, right=False),
     ]
@@ -62,7 +63,7 @@ def test_auc_of_one_class_alone_is_not_told() -> None:
 def test_rows_tell_versions_and_populations_apart() -> None:
     told = rows(_kept_promises())
     assert {name: row.sent for name, row in told.items()} == {
-        FIRST: 20, SECOND: 20, OPENED: 40, NEWCOMERS: 20, "whole": 80,
+        FIRST: 20, SECOND: 20, WORSE: 20, OPENED: 40, NEWCOMERS: 20, "whole": 100,
     }  # fmt: skip
     assert (told[SECOND].accuracy, told[OPENED].accuracy, told[NEWCOMERS].accuracy) == (1.0, 0.5, 0.0)
 
@@ -73,24 +74,29 @@ def test_kept_promises_pass() -> None:
 
 def test_one_failed_request_fails_the_demo_and_is_shown() -> None:
     *others, last = _kept_promises()
-    with pytest.raises(DemoFailed, match=r"1 of 80 requests failed; the first: 503 no healthy upstream"):
+    with pytest.raises(DemoFailed, match=r"1 of 100 requests failed; the first: 503 no healthy upstream"):
         judge([*others, replace(last, status=503, error="no healthy upstream")])
 
 
 def test_an_answer_of_the_damaged_version_fails_the_demo() -> None:
-    with pytest.raises(DemoFailed, match=r"1\.2\.0 never"):
-        judge([*_kept_promises(), *_answers("1.2.0", LAUNCHED, count=1)])
+    with pytest.raises(DemoFailed, match=r"1\.3\.0 never"):
+        judge([*_kept_promises(), *_answers(DAMAGED, LAUNCHED, count=1)])
 
 
 def test_a_model_that_does_not_fall_fails_the_demo() -> None:
-    answers = [*_answers(FIRST, LAUNCHED), *_answers(SECOND, LAUNCHED), *_answers(SECOND, OPENED, age=20)]
+    launched = [answer for version in (FIRST, SECOND, WORSE) for answer in _answers(version, LAUNCHED)]
+    answers = [*launched, *_answers(SECOND, OPENED, age=20)]
     with pytest.raises(DemoFailed, match="worse on people it never saw"):
         judge(answers)
 
 
 def test_the_summary_names_versions_and_counts() -> None:
-    refused = {"version": "1.2.0", "reason": "ChecksumMismatch"}
-    told = summary(_kept_promises(), refused=refused, noticed={}, requests_per_core=123.0, seconds={"a step": 1.5})
-    assert (told["versions"], told["sent"], told["failed"]) == ([FIRST, SECOND], 80, 0)
+    rollouts = {"promoted": {"version": SECOND}, "taken_back": {"version": WORSE}}
+    refused = {"version": DAMAGED, "reason": "ChecksumMismatch"}
+    told = summary(
+        _kept_promises(), **rollouts, refused=refused, noticed={}, requests_per_core=123.0, seconds={"a step": 1.5}
+    )
+    assert (told["versions"], told["sent"], told["failed"]) == ([FIRST, SECOND, WORSE], 100, 0)
+    assert (told["promoted"], told["taken_back"]) == ({"version": SECOND}, {"version": WORSE})
     assert told["refused"]["reason"] == "ChecksumMismatch"
     assert (told["requests_per_core"], told["seconds"]) == (123.0, {"a step": 1.5})

@@ -16,6 +16,13 @@ def test_a_wait_that_is_over_says_what_was_missing() -> None:
         Screen().wait("two pods", lambda: "one is ready", 0)
 
 
+def test_while_a_rollout_is_watched_a_wait_leaves_the_words_to_the_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    screen, missing = Screen(), iter(["one is ready", ""])
+    screen.watching = True
+    screen.wait("two pods", lambda: next(missing), 10)
+    assert "one is ready" not in capsys.readouterr().out
+
+
 def test_a_step_keeps_its_seconds() -> None:
     screen = Screen()
     with screen.step("publish"):
