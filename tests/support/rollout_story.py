@@ -9,12 +9,16 @@ from typing import Any
 from modelloop_core.wire.evidence import (
     Check,
     CheckName,
+    Comparison,
     EvidenceQuery,
+    Experiment,
+    Measured,
     RolloutEvidence,
     Share,
     Verdict,
     VersionTraffic,
 )
+from modelloop_core.wire.reports import Interval
 from modelloop_core.wire.rollouts import ModelRollouts, Rollout, RolloutRequest, RolloutStep, RolloutVersion
 from modelloop_monitor.store import rollout_evidence, rollouts
 from modelloop_monitor.store.engine import Store
@@ -22,18 +26,20 @@ from support.dashboard_story import MODEL, QUIET
 
 HOUR = 3600
 MINUTE = 60
+TESTED_HOURS_LATER = 10
+"""After the rollout that failed an A/B test began."""
 
 
 def tell_rollouts(database: str, now: float) -> int:
     """Write them into a database that no process has open; when the one began that failed, in seconds since 1970."""
     store = Store(database)
     store.open()
-    live, failed = _now_tried(now), _failed(now)
+    live, failed, tested = _now_tried(now), _failed(now), _tested(now)
     told = ModelRollouts(
         live=RolloutVersion(version="1.4.0", weight=75, confirmed=75, ready=4),
         tried=RolloutVersion(version="1.5.0", weight=25, ready=1),
         message="1.5.0 stays at 25 %: not enough evidence yet about ErrorIncrease, PredictionPSI",
-        rollouts=(_refused(now), failed, _promoted(now), _aborted(now), live),
+        rollouts=(_refused(now), failed, tested, _promoted(now), _aborted(now), live),
     )
     quiet = ModelRollouts(
         live=RolloutVersion(version="2.0.1", weight=100, confirmed=100, ready=2), message="2.0.1 serves"
@@ -41,7 +47,7 @@ def tell_rollouts(database: str, now: float) -> int:
     with store.writing() as connection:
         rollouts.save(connection, MODEL, told, now)
         rollouts.save(connection, QUIET, quiet, now)
-        for rollout, ends in ((live, Verdict.INCONCLUSIVE), (failed, Verdict.FAILED)):
+        for rollout, ends in ((live, Verdict.INCONCLUSIVE), (failed, Verdict.FAILED), (tested, Verdict.PASSED)):
             for query, answer in _answers(rollout, ends, now):
                 rollout_evidence.keep(connection, rollouts.key_of(MODEL, rollout), query, answer)
     store.close()
@@ -110,6 +116,20 @@ def _aborted(now: float) -> Rollout:
     )
 
 
+def _tested(now: float) -> Rollout:
+    return Rollout(
+        version="1.3.1",
+        against="1.2.0",
+        strategy="AB",
+        started=_at(now - (200 - TESTED_HOURS_LATER) * HOUR),
+        steps=(_step(now - 189.9 * HOUR, 50, "Passed"),),
+        ended=_at(now - 150 * HOUR),
+        outcome="RolledBack",
+        reason="LiveIsBetter",
+        message="at 50 %: accuracy of 1.3.1 is lower by 0.8 points: 1.2.0 is better",
+    )
+
+
 def _refused(now: float) -> Rollout:
     return Rollout(
         version="1.2.9",
@@ -149,8 +169,37 @@ def _answer(rollout: Rollout, at: float, minute: int, verdict: Verdict) -> Rollo
         candidate=VersionTraffic(version=rollout.version, requests=asked, errors=asked // 300),
         stable=VersionTraffic(version=rollout.against, requests=19 * asked, errors=19 * asked // 400),
         step_requests=asked // 3,
+        comparisons=(_orders(minute),) if rollout.strategy == "AB" else (),
+        experiment=_experiment(minute) if rollout.strategy == "AB" else None,
         generated=_at(at + 15),
     )
+
+
+def _experiment(minute: int) -> Experiment:
+    room = 0.4 / minute**0.5
+    shown = room < 0.008
+    return Experiment(
+        metric="accuracy",
+        kind="quality",
+        higher=True,
+        candidate=Measured(of=30 * minute, value=Interval(value=0.842, low=0.842 - room, high=0.842 + room)),
+        stable=Measured(of=30 * minute, value=Interval(value=0.85, low=0.85 - room, high=0.85 + room)),
+        difference=-0.008,
+        low=-0.008 - room,
+        high=-0.008 + room,
+        winner="stable" if shown else None,
+        e_worse=minute / 20,
+        needed=40,
+        message="accuracy of 1.3.1 is lower by 0.008 (limits at any time)",
+    )
+
+
+def _orders(minute: int) -> Comparison:
+    few = {"metric": "orders", "kind": "rate", "higher": True}
+    if minute < 30:
+        return Comparison(**few, note="12 of 200 requests of 1.3.1 are old enough")
+    room = 0.3 / minute**0.5
+    return Comparison(**few, difference=0.002, low=0.002 - room, high=0.002 + room)
 
 
 def _error_rate(asked: int, verdict: Verdict) -> Check:

@@ -8,6 +8,7 @@ import pytest
 
 from support.browser import DESK, PHONE, Watched
 from support.dashboard_story import HOUR, MODEL, QUIET, SILENT, Dashboard
+from support.rollout_story import TESTED_HOURS_LATER
 
 Opened = Callable[..., Watched]
 
@@ -24,6 +25,7 @@ PAGES = {
     f"{BASKET}?period=1h": "No traffic in the last hour",
     f"{EMPLOYMENT}/rollouts": "25 % of the traffic",
     f"{EMPLOYMENT}/rollouts/1.3.0/FAILED": "taken back: EvidenceFailed",
+    f"{EMPLOYMENT}/rollouts/1.3.1/TESTED": "A/B test: accuracy of 1.3.1 is lower",
     f"{CHURN}/rollouts": "No version was rolled out beside another one yet",
     f"{BASKET}/rollouts": "No operator has told of this model",
     f"{EMPLOYMENT}/drift": "2 of 12 columns drifted: AGEP, MAR",
@@ -209,7 +211,8 @@ def test_a_rollout_is_told_step_by_step_with_its_evidence(dashboard: Dashboard, 
 
 
 def _placed(path: str, dashboard: Dashboard) -> str:
-    return path.replace("LAST", _last_window(dashboard)).replace("FAILED", str(dashboard.failed_rollout))
+    failed, tested = dashboard.failed_rollout, dashboard.failed_rollout + TESTED_HOURS_LATER * 3600
+    return path.replace("LAST", _last_window(dashboard)).replace("FAILED", str(failed)).replace("TESTED", str(tested))
 
 
 def _last_window(dashboard: Dashboard) -> str:

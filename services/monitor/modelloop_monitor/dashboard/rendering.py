@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modelloop_monitor.dashboard import wording
-from modelloop_monitor.dashboard.views.evidence import shown_name
+from modelloop_monitor.dashboard.views.evidence import comparisons, shown_name
 from modelloop_monitor.dashboard.views.rollouts import rollout_path
 from modelloop_monitor.dashboard.visit import Visit
 
@@ -34,7 +34,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(wording.FILTERS, rollout_path=rollout_path, check_name=shown_name)
+    made.filters.update(wording.FILTERS, rollout_path=rollout_path, check_name=shown_name, comparisons=comparisons)
     made.globals.update(asset=asset, LEVELS=wording.LEVELS)
     return made
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from modelloop_core.wire.evidence import Verdict
+from modelloop_core.wire.evidence import Comparison, Verdict
 from modelloop_core.wire.profiles import LATENCY_BOUNDS
 from modelloop_core.wire.reports import Interval, Level
 
@@ -134,6 +134,17 @@ def interval(found: Interval, *, share: bool = False) -> str:
     return f"{told(found.value)} ({told(found.low)} to {told(found.high)})"
 
 
+def difference(found: Comparison) -> str:
+    """By how much the candidate has more, with what holds it at any time; or what is missing."""
+    if found.difference is None:
+        return found.note or NOTHING
+    factor, unit = (100, " points") if found.kind == "rate" else (1, "")
+    told = number(factor * found.difference) + unit
+    if found.low is None or found.high is None:
+        return told
+    return f"{told} ({number(factor * found.low)} to {number(factor * found.high)})"
+
+
 def pvalue(value: float | None) -> str:
     """A probability that may be very small, without an exponent."""
     return "under 0.000001" if value is not None and value < 1e-6 else number(value)
@@ -184,6 +195,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
     "clock": clock,
     "count": count,
+    "difference": difference,
     "duration": duration,
     "exact": exact,
     "interval": interval,

@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
-from modelloop_core.wire.evidence import Check, CheckName, RolloutEvidence, Verdict, VersionTraffic
+from modelloop_core.wire.evidence import (
+    Check,
+    CheckName,
+    Comparison,
+    Experiment,
+    RolloutEvidence,
+    Verdict,
+    VersionTraffic,
+)
 from modelloop_core.wire.rollouts import ModelRollouts, Rollout, RolloutRequest, RolloutStep, RolloutVersion
 from modelloop_monitor.dashboard.queries.rollouts import Judged, Rollouts
 from modelloop_monitor.dashboard.views.evidence import evidence_charts
 from modelloop_monitor.dashboard.views.rollouts import RolloutView, rollout_view, rollouts_view
-from modelloop_monitor.dashboard.wording import outcome, verdict
+from modelloop_monitor.dashboard.wording import difference, outcome, verdict
 from modelloop_monitor.store.rollout_evidence import Kept
 from modelloop_monitor.store.rollouts import State
 
@@ -135,6 +143,49 @@ def test_each_check_is_a_chart_with_its_band_and_limit() -> None:
     (line,) = chart.series
     assert (line.name, line.values) == ("1.1.0", (None, 0.4, 3.0))
     assert (line.low, line.high) == ((None, 0.0, 2.0), (None, 2.0, 5.0))
+
+
+def test_checks_of_several_subjects_are_charts_of_their_own() -> None:
+    events = [a_check(CheckName.BUSINESS_DROP, value=0.1, subject=name) for name in ("clicks", "orders")]
+    titles = [chart.title for chart in evidence_charts([an_answer(9, 1, *events).evidence])]
+    assert titles == [f"Events that the live version has more: {name}" for name in ("clicks", "orders")]
+
+
+def a_test(difference: float | None, **fields: Any) -> Experiment:
+    usual = {"metric": "clicks", "kind": "rate", "higher": True, "needed": 40.0, "message": "…"}
+    return Experiment(**{**usual, "difference": difference, **fields})
+
+
+def test_an_ab_test_is_the_first_chart_with_its_effect_and_interval_over_time() -> None:
+    clicks = Comparison(metric="clicks", kind="rate", higher=True, difference=0.5)
+    loss = Comparison(metric="log_loss", kind="quality", higher=False, difference=-0.1, low=-0.2, high=0.05)
+    answers = [
+        an_answer(9, 1).evidence.model_copy(update={"experiment": a_test(None, note="too few")}),
+        an_answer(10, 1, a_check(value=0.004)).evidence.model_copy(
+            update={"experiment": a_test(0.01, low=-0.02, high=0.04), "comparisons": (clicks, loss)}
+        ),
+    ]
+    test, compared, check = evidence_charts(answers)
+    assert (test.title, test.unit) == ("A/B test: clicks, against 1.0.0 (more is better)", "points of requests")
+    assert test.limits == (("no difference", 0.0),)
+    (line,) = test.series
+    assert (line.values, line.low, line.high) == ((None, 1.0), (None, -2.0), (None, 4.0))
+    assert compared.title == "log_loss, against 1.0.0 (less is better)"
+    assert compared.series[0].values == (None, -0.1)
+    assert check.title == "Errors"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (a_test(None, note="12 of 200 are old enough"), "12 of 200 are old enough"),
+        (a_test(None), "–"),
+        (a_test(0.012, low=-0.02, high=0.04), "1.2 points (-2 to 4)"),
+        (a_test(0.012, kind="sum"), "0.012"),
+    ],
+)
+def test_a_difference_is_told_with_what_holds_it(found: Experiment, said: str) -> None:
+    assert difference(found) == said
 
 
 def test_a_word_that_is_not_known_here_is_shown_as_it_is() -> None:
