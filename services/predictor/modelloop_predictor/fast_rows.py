@@ -91,12 +91,14 @@ class FastReader:
             return None
         many = request.features is _ABSENT
         rows = request.instances if many else [request.features]
-        if not rows or not (many or request.instances is _ABSENT) or self._repeats(request, rows, body):
+        if not rows or not (many or request.instances is _ABSENT):
+            return None
+        check_row_count(len(rows))
+        if self._repeats(request, rows, body):
             return None
         request_id, entity = _or_none(request.request_id), _or_none(request.entity)
         if (request_id is not None and not is_request_id(request_id)) or not is_entity(entity):
             return None
-        check_row_count(len(rows))
         try:
             cells = self._coder.coded([row if type(row) is tuple else msgspec.structs.astuple(row) for row in rows])
         except LookupError:
