@@ -10,8 +10,9 @@ from modelloop_cli.cluster.describe import age
 from modelloop_cli.cluster.figures import figure_lines
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.past_rollouts import Asked, PastRollout, StepTaken
-from modelloop_core.api.rollout import DEFAULT_STEPS, Step
+from modelloop_core.api.rollout import DEFAULT_STEPS
 from modelloop_core.api.status import RolloutStatus
+from modelloop_core.api.steps import Step
 
 VERDICT_SIGNS = {"Passed": "✓", "Failed": "✗", "Inconclusive": "…", "Error": "?"}
 HEADINGS = ("VERSION", "AGAINST", "FROM", "UNTIL", "SHARES", "OUTCOME", "WHY")

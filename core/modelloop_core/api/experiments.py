@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from modelloop_core.api.fields import APIObject, Duration, rules, seconds
+from modelloop_core.api.fields import CLOCK_FORM, APIObject, Duration, rules, seconds
 from modelloop_core.wire.evidence import COMPARED_METRICS, OUTPUT_METRICS
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from modelloop_core.api.rollout import Rollout
 
 LONGEST_SECONDS = 14 * 86_400
-_CLOCK_FORM = "^([0-9]{1,5}(s|m|h))+$"
 _LONGEST = "maxDuration must be in d, or in s, m or h, longer than zero and at most 14d"
 _OF_AB = "ab is for strategy AB, and AB needs it: it names the metric that decides"
 _METRIC = (
@@ -73,7 +72,7 @@ class AB(APIObject):
         description="How long the split is held without a decision; at most 14d.",
         json_schema_extra=rules(
             (
-                f"self.matches('^([1-9]|1[0-4])d$') || (self.matches('{_CLOCK_FORM}') "
+                f"self.matches('^([1-9]|1[0-4])d$') || (self.matches('{CLOCK_FORM}') "
                 "&& duration(self) > duration('0s') && duration(self) <= duration('336h'))",
                 _LONGEST,
             )
@@ -92,7 +91,7 @@ class AB(APIObject):
     @field_validator("maxDuration")
     @classmethod
     def _within_bounds(cls, text: str) -> str:
-        form = re.fullmatch(_CLOCK_FORM, text) or re.fullmatch("([1-9]|1[0-4])d", text)
+        form = re.fullmatch(CLOCK_FORM, text) or re.fullmatch("([1-9]|1[0-4])d", text)
         if not form or not 0 < seconds(text) <= LONGEST_SECONDS:
             raise ValueError(_LONGEST)
         return text

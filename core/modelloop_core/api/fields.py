@@ -36,6 +36,9 @@ NamespaceName = Annotated[str, Field(min_length=1, max_length=63, pattern=rf"^{_
 HostName = Annotated[str, Field(max_length=253, pattern=rf"^{_SUBDOMAIN}$")]
 HostPattern = Annotated[str, Field(max_length=253, pattern=rf"^(\*\.)?{_SUBDOMAIN}$")]
 Duration = Annotated[str, Field(max_length=32, pattern=_DURATION)]
+
+CLOCK_FORM = "^([0-9]{1,5}(s|m|h))+$"
+"""Of durations with a bound: CEL's `duration` knows no days, and no more digits are needed."""
 LabelMap = Annotated[dict[str, LabelValue], Field(max_length=32)]
 AnnotationMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)]
 

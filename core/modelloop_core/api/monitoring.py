@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from modelloop_core.api.alerts import Alerts
-from modelloop_core.api.fields import APIObject, Duration, keyed_by, rules, seconds
+from modelloop_core.api.fields import CLOCK_FORM, APIObject, Duration, keyed_by, rules, seconds
 from modelloop_core.wire.settings import (
     HIGHER_IS_BETTER,
     MOST_BUSINESS,
@@ -22,7 +22,6 @@ from modelloop_core.wire.settings import (
 DAY_SECONDS = 86_400
 SHORTEST_WINDOW_SECONDS = 10
 LONGEST_DELAY_SECONDS = 30 * DAY_SECONDS
-_WHOLE_SECONDS = "^([0-9]{1,5}(s|m|h))+$"
 _WINDOW = "window must be in s, m or h, from 10s to 24h, and divide a day: 30s, 5m, 1h, 6h, 24h"
 _DELAY = "delay must be in s, m or h and at most 720h"
 _BANDS = "drift.moderate must be below drift.significant"
@@ -159,7 +158,7 @@ class BusinessMetric(APIObject):
         description="How long after its prediction an event may come to count in a rollout, which judges requests that "
         "are older; at most 720h. Absent means 1h.",
         json_schema_extra=rules(
-            (f"self.matches('{_WHOLE_SECONDS}') && duration(self) <= duration('720h')", _DELAY),
+            (f"self.matches('{CLOCK_FORM}') && duration(self) <= duration('720h')", _DELAY),
         ),
     )
 
@@ -171,7 +170,7 @@ class BusinessMetric(APIObject):
     @field_validator("delay")
     @classmethod
     def _delay_within_bounds(cls, text: str | None) -> str | None:
-        if text is not None and (not re.fullmatch(_WHOLE_SECONDS, text) or seconds(text) > LONGEST_DELAY_SECONDS):
+        if text is not None and (not re.fullmatch(CLOCK_FORM, text) or seconds(text) > LONGEST_DELAY_SECONDS):
             raise ValueError(_DELAY)
         return text
 
@@ -184,7 +183,7 @@ class Monitoring(APIObject):
         description="Length of the windows that are judged, from UTC midnight on.",
         json_schema_extra=rules(
             (
-                f"self.matches('{_WHOLE_SECONDS}') && duration(self) >= duration('10s') "
+                f"self.matches('{CLOCK_FORM}') && duration(self) >= duration('10s') "
                 f"&& duration(self) <= duration('24h') && {DAY_SECONDS} % duration(self).getSeconds() == 0",
                 _WINDOW,
             )
@@ -203,7 +202,7 @@ class Monitoring(APIObject):
     def _divides_a_day(cls, text: str) -> str:
         length = seconds(text)
         if (
-            not re.fullmatch(_WHOLE_SECONDS, text)
+            not re.fullmatch(CLOCK_FORM, text)
             or not SHORTEST_WINDOW_SECONDS <= length <= DAY_SECONDS
             or DAY_SECONDS % length
         ):

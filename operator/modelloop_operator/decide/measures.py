@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from modelloop_core.api.rollout import Metric
+from modelloop_core.api.analysis import Metric
 from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.observation import Judgement, Measured, Observation
 from modelloop_operator.decide.plan import plan_of

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from modelloop_core.api.experiments import AB
 from modelloop_core.api.fields import seconds
-from modelloop_core.api.rollout import Rollout, Step
+from modelloop_core.api.rollout import Rollout
 from modelloop_core.api.spec import MLModelSpec
+from modelloop_core.api.steps import Step
 from modelloop_operator.decide.observation import NO_MONITOR, NoReport, Observation
 from modelloop_operator.decide.shares import ALL, Share, share_of_step
 

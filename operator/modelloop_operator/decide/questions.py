@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from modelloop_core.api.analysis import Analysis
 from modelloop_core.api.experiments import AB
 from modelloop_core.api.fields import seconds
-from modelloop_core.api.rollout import Analysis, Rollout
+from modelloop_core.api.rollout import Rollout
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.wire.events import AskedEvent, write_events
 from modelloop_core.wire.evidence import COMPARED_METRICS, OUTPUT_METRICS, EvidenceQuery

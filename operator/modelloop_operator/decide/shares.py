@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from modelloop_core.api.rollout import Step
 from modelloop_core.api.status import MLModelStatus
+from modelloop_core.api.steps import Step
 
 
 @dataclass(frozen=True, order=True)

@@ -20,7 +20,7 @@ from fakes.seen import NOW, POLICY, WITH_GATEWAY
 from fakes.stories import run
 from fakes.trying import a_rollout, in_rollout
 from fakes.virtual_time import run_virtually
-from modelloop_core.api.rollout import Analysis, Metric
+from modelloop_core.api.analysis import Analysis, Metric
 from modelloop_core.api.status import MetricStatus
 from modelloop_core.wire.evidence import EvidenceQuery, Verdict
 from modelloop_operator.cluster.judgements import Judgements
