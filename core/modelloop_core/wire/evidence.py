@@ -100,9 +100,10 @@ class EvidenceQuery(BaseModel):
 
     def parameters(self) -> dict[str, str]:
         """The query string's parameters; of two queries that ask the same they are the same."""
-        said = self.model_dump(mode="json", exclude_none=True)
-        # A monitor of before does not know the word, and there is nothing to say.
-        return {name: str(value) for name, value in said.items() if (name, value) != ("mirrored", False)}
+        # A monitor of before refuses words that it does not know: only what is asked for is said.
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        limits = {"min_requests": self.min_requests, "false_rollback_rate": self.false_rollback_rate}
+        return {name: str(value) for name, value in {**said, **limits}.items()}
 
 
 class Verdict(StrEnum):
