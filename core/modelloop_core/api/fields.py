@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from types import NoneType
 from typing import Annotated, Any, Self
 
@@ -15,6 +16,7 @@ _QUANTITY = (
     r"([eE][-+]?(0?[0-9]|1[0-8])|n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST_DELAY = timedelta(days=3650)
 _NAME_PART = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_NAME_PART}(\.{_NAME_PART})*"
 _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
@@ -46,6 +48,11 @@ AnnotationMap = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Fiel
 def seconds(duration: str) -> float:
     """Seconds of a duration like `1h30m` or `250ms`."""
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|s|m|h|d)", duration))
+
+
+def delay(duration: str) -> timedelta:
+    """How long a duration is, ten years at the most: what nobody lives to see must not overflow a date."""
+    return timedelta(seconds=min(seconds(duration), LONGEST_DELAY.total_seconds()))
 
 
 class APIObject(BaseModel):

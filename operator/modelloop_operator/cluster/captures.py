@@ -7,10 +7,10 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from modelloop_core.api import MLModel
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay
 from modelloop_core.api.spec import Registry as RegistryRef
 from modelloop_core.captures_pruning import prune_some
 from modelloop_core.registry import Registry
@@ -121,7 +121,7 @@ class Captures:
             entry.busy, entry.due = False, self._clock() + pause
 
     async def _prune(self, entry: _Entry) -> int:
-        before = self._now() - timedelta(seconds=seconds(entry.retention))
+        before = self._now() - delay(entry.retention)
         keys = await self._credentials.of(entry.namespace, entry.registry)
         lane = self._lanes.to(endpoint_of(entry.registry))
         removed = await lane.run(lambda: prune_some(self._open(entry.registry, keys).store, before, MOST_FILES))

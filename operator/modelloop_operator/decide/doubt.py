@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay
 from modelloop_core.versions import Version
 from modelloop_operator.decide.capacity import share_of
 from modelloop_operator.decide.decisions import Refuse, Wait
@@ -22,7 +22,7 @@ def in_doubt(
     if since is None:
         return Wait(reason, held, policy.recheck, doubtful=True)
     allowed = plan.rollout.inconclusiveDeadline
-    deadline = datetime.fromisoformat(since) + timedelta(seconds=seconds(allowed))
+    deadline = datetime.fromisoformat(since) + delay(allowed)
     if now < deadline:
         return Wait(reason, held, min(policy.longest_recheck, deadline - now), until=deadline, doubtful=True)
     if plan.rollout.onInconclusive == "RollBack":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from modelloop_core.api.experiments import AB
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.decisions import Advance, Refuse, Wait
@@ -33,7 +33,7 @@ def about_test(
         return Refuse(candidate, LOST, judgement.experiment)
     if judgement is not None and judgement.winner == "candidate":
         return _once_passed(candidate, WON, judgement.experiment, judgement)
-    end = began + timedelta(seconds=seconds(ab.maxDuration))
+    end = began + delay(ab.maxDuration)
     if now < end:
         held = f"{candidate} has {ab.split} % until {ab.metric} shows which version does better"
         held = f"{held}, at most until {end:%Y-%m-%d %H:%M:%S} UTC"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from modelloop_core.api.experiments import AB
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay
 from modelloop_core.api.rollout import Rollout
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.api.steps import Step
@@ -14,7 +14,6 @@ from modelloop_operator.decide.observation import NO_MONITOR, NoReport, Observat
 from modelloop_operator.decide.shares import ALL, Share, share_of_step
 
 CANARY, AB_TEST, BLUE_GREEN = "Canary", "AB", "BlueGreen"
-_LONGEST_DELAY_SECONDS = 1e9
 
 _COPIES_ALL = ("projectcontour.io/",)
 """Beginnings of controllers that pass over `percent` of a RequestMirror (Contour up to 1.33, read in its source)."""
@@ -78,7 +77,7 @@ def plan_of(seen: Observation) -> Plan:
     return Plan(
         rollout=rollout,
         steps=tuple(step for step in rollout.stages if not lacking or not _is_partial(step)) if staged else (),
-        keep_warm=timedelta(seconds=seconds(rollout.keepWarm)) if kept else timedelta(0),
+        keep_warm=delay(rollout.keepWarm) if kept else timedelta(0),
         unmirrored=lacking,
     )
 
@@ -98,7 +97,7 @@ def unmirrored(seen: Observation) -> NoReport | None:
 def label_delay(spec: MLModelSpec) -> timedelta:
     """How long labels usually take."""
     quality = spec.watched.quality
-    return timedelta(seconds=min(seconds(quality.labelDelay), _LONGEST_DELAY_SECONDS) if quality is not None else 0)
+    return delay(quality.labelDelay) if quality is not None else timedelta(0)
 
 
 def labels_due(seen: Observation) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay
 from modelloop_core.api.status import RolloutStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
@@ -94,7 +94,7 @@ def _unready_yet(candidate: Version, pods: Pods, seen: Observation, now: datetim
     reason = pods.trouble.reason if pods.trouble else "CandidateNotReady"
     if rollout is None or seen.model.spec.rollout is None or rollout.preparingSince is None:
         return Wait(reason, found, _patience(seen, now, policy))
-    allowed = timedelta(seconds=seconds(plan_of(seen).rollout.progressDeadline))
+    allowed = delay(plan_of(seen).rollout.progressDeadline)
     deadline = datetime.fromisoformat(rollout.preparingSince) + allowed
     if now >= deadline:
         return Refuse(candidate, "ProgressDeadlineExceeded", f"{found}, after {plan_of(seen).rollout.progressDeadline}")
@@ -117,7 +117,7 @@ def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: da
         if not isinstance(found, Doubt):
             return found
         return in_doubt(candidate, found.reason, found.message, seen, now, policy)
-    end = began + timedelta(seconds=seconds(step.hold))
+    end = began + delay(step.hold)
     if now < end:
         held = f"{candidate} has {share} and holds it for {step.hold}, until {end:%Y-%m-%d %H:%M:%S} UTC"
         return Wait("HoldingStep", held, min(policy.idle, end - now), until=end)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay
 from modelloop_core.api.rollout import Rollout
 from modelloop_core.api.status import StagingStatus
 from modelloop_core.evidence.binomial import chance_of_at_least
@@ -37,7 +37,7 @@ def stage(candidate: Version, seen: Observation, now: datetime, policy: Policy) 
         return _begin(candidate, declared, seen)
     if rollout.staging.run is not None and not isinstance(seen.replay, ReplayOutcome):
         return _replaying(candidate, rollout.staging, seen, now, policy)
-    end = datetime.fromisoformat(rollout.staging.since) + timedelta(seconds=seconds(declared.staging.hold))
+    end = datetime.fromisoformat(rollout.staging.since) + delay(declared.staging.hold)
     if now < end:
         held = f"{candidate} is ready and is left without traffic until {end:%Y-%m-%d %H:%M:%S} UTC"
         return Wait("HoldingStaging", held, min(policy.idle, end - now), until=end)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from modelloop_core.api import MLModel
 from modelloop_core.api.alerts import Alerts
-from modelloop_core.api.fields import seconds
+from modelloop_core.api.fields import delay, seconds
 from modelloop_core.api.monitoring import Drift, Quality
 from modelloop_core.feature_schema import Task
 from modelloop_core.wire.settings import (
@@ -33,7 +33,7 @@ def settings_of(model: MLModel, task: Task | None, secrets: Secrets) -> ModelSet
     return ModelSettings(
         task=task,
         window_seconds=int(seconds(watched.window)),
-        retention_seconds=seconds(watched.capture.retention),
+        retention_seconds=delay(watched.capture.retention).total_seconds(),
         drift=_drift(watched.drift),
         quality=_quality(watched.quality, task),
         business=tuple(BusinessSettings(name=event.name, kind=event.kind) for event in watched.business),
@@ -70,8 +70,8 @@ def _drift(drift: Drift) -> DriftSettings:
 def _quality(quality: Quality | None, task: Task | None) -> QualitySettings | None:
     if quality is None or (task is not None and quality.metric not in METRICS[task]):
         return None
-    delay = seconds(quality.labelDelay)
-    return QualitySettings(metric=quality.metric, min=quality.min, max=quality.max, label_delay_seconds=delay)
+    due_after = delay(quality.labelDelay).total_seconds()
+    return QualitySettings(metric=quality.metric, min=quality.min, max=quality.max, label_delay_seconds=due_after)
 
 
 def _alerts(alerts: Alerts | None, secrets: Secrets) -> AlertSettings:
