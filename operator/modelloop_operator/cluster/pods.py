@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from modelloop_core.api import MLModel
 from modelloop_core.versions import Version
-from modelloop_core.wire.environment import EXIT_PERMANENT
+from modelloop_operator.cluster.containers import MESSAGE_LENGTH, crashes_of, trouble_of
 from modelloop_operator.cluster.facts import Child, DeploymentFacts, JobFacts
 from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD, QUOTA
 from modelloop_operator.cluster.port import Cluster, ClusterError, Missing, Object
@@ -21,9 +19,6 @@ _GPU = "nvidia.com/gpu"
 _JOB_LABEL = "batch.kubernetes.io/job-name"
 _NODES_KEPT_SECONDS = 60.0
 _ADDRESS_KEPT_SECONDS = 60.0
-_MESSAGE_LENGTH = 500
-_OUT_OF_MEMORY = "OOMKilled"
-_HUNGRY = "its container was killed for want of memory (OOMKilled): see spec.serving.resources.limits.memory"
 
 
 class Prober:
@@ -58,7 +53,7 @@ class Prober:
             # For a moment until it is read, or because somebody has removed it.
             return Trouble("OutcomeMissing", "it is done, and its outcome is not in the registry", permanent=True)
         pods = await self._cluster.list(POD, job.namespace, f"{_JOB_LABEL}={job.name}")
-        last = next((trouble for pod in reversed(pods) if (trouble := pod_trouble(pod))), None)
+        last = next((trouble for pod in reversed(pods) if (trouble := trouble_of(pod))), None)
         if job.facts.problem:
             told = f"{job.facts.problem}{f' ({last.message})' if last else ''}"
             return Trouble("ReplayUnfinished", told, permanent=True)
@@ -72,7 +67,7 @@ class Prober:
         told = [f"{quota['metadata']['name']}: {_used(quota)}" for quota in quotas]
         if not told:
             return None
-        return Trouble("NoPodYet", f"it has no pod yet; the namespace has quotas ({'; '.join(told)})"[:_MESSAGE_LENGTH])
+        return Trouble("NoPodYet", f"it has no pod yet; the namespace has quotas ({'; '.join(told)})"[:MESSAGE_LENGTH])
 
     async def gpu_nodes(self) -> bool:
         """Whether a node offers nvidia.com/gpu; True when that cannot be found out."""
@@ -113,7 +108,7 @@ class Prober:
         return await self._cluster.list(POD, model.metadata.namespace, labels)
 
     async def _trouble(self, model: MLModel, version: Version, pods: list[Object]) -> Trouble | None:
-        found = [trouble for pod in pods if (trouble := pod_trouble(pod))]
+        found = [trouble for pod in pods if (trouble := trouble_of(pod))]
         if not pods:
             return await self._creation_trouble(model, version)
         return max(found, key=lambda trouble: trouble.permanent, default=None)
@@ -127,9 +122,7 @@ class Prober:
             return None
         for condition in live.get("status", {}).get("conditions", ()):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                return Trouble(
-                    condition.get("reason", "ReplicaFailure"), condition.get("message", "")[:_MESSAGE_LENGTH]
-                )
+                return Trouble(condition.get("reason", "ReplicaFailure"), condition.get("message", "")[:MESSAGE_LENGTH])
         return None
 
 
@@ -151,50 +144,9 @@ def address_of(gateway: Object, section: str | None, hostnames: list[str]) -> st
     return f"{scheme}://{host}" if listener["port"] == usual else f"{scheme}://{host}:{listener['port']}"
 
 
-def pod_trouble(pod: Object) -> Trouble | None:
-    """Why this pod is not ready, from its container's last words, its waiting reason or the scheduler."""
-    status = pod.get("status", {})
-    for container in status.get("containerStatuses", ()):
-        for state in (container.get("state", {}), container.get("lastState", {})):
-            if state.get("terminated", {}).get("exitCode"):
-                return _from_exit(state["terminated"])
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return Trouble(waiting["reason"], str(waiting.get("message", ""))[:_MESSAGE_LENGTH])
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Trouble(condition.get("reason", "Unschedulable"), condition.get("message", "")[:_MESSAGE_LENGTH])
-    return None
-
-
-def crashes_of(pods: list[Object], since: datetime) -> int:
-    """How often containers were started again, of those whose last failure is not older than `since`."""
-    containers = [container for pod in pods for container in pod.get("status", {}).get("containerStatuses", ())]
-    return sum(container["restartCount"] for container in containers if _failed_since(container, since))
-
-
-def _failed_since(container: dict[str, Any], since: datetime) -> bool:
-    ended = container.get("lastState", {}).get("terminated", {})
-    return bool(ended.get("exitCode")) and datetime.fromisoformat(ended["finishedAt"]) >= since
-
-
 def _shared_since(model: MLModel) -> datetime | None:
     """Since when the live version shares its traffic with a candidate, while it does."""
     candidate, rollout = model.status.candidate, model.status.rollout
     if candidate is None or not candidate.requestedWeight or rollout is None or rollout.judgedSince is None:
         return None
     return datetime.fromisoformat(rollout.judgedSince)
-
-
-def _from_exit(terminated: dict[str, Any]) -> Trouble:
-    code, message = terminated["exitCode"], terminated.get("message", "")
-    # Before its last words, which it wrote without knowing that the kernel would end it.
-    if terminated.get("reason") == _OUT_OF_MEMORY:
-        return Trouble(_OUT_OF_MEMORY, _HUNGRY)
-    permanent = code == EXIT_PERMANENT
-    try:
-        told = json.loads(message)
-        return Trouble(str(told["reason"]), str(told["message"])[:_MESSAGE_LENGTH], permanent)
-    except (ValueError, KeyError, TypeError):
-        last_line = message.strip().splitlines()[-1:] or [terminated.get("reason", "")]
-        return Trouble("ContainerFailed", f"exit code {code}: {last_line[0]}"[:_MESSAGE_LENGTH], permanent)

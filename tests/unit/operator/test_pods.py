@@ -13,12 +13,14 @@ import pytest
 from fakes.cluster import FakeCluster
 from fakes.seen import GATEWAY as EDGE
 from fakes.seen import a_model
+from modelloop_core.api import MLModel
 from modelloop_core.api.status import RolloutStatus, VersionStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
+from modelloop_operator.cluster.containers import crashes_of, trouble_of
 from modelloop_operator.cluster.facts import DeploymentFacts
 from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD
-from modelloop_operator.cluster.pods import Prober, address_of, crashes_of, pod_trouble
+from modelloop_operator.cluster.pods import Prober, address_of
 from modelloop_operator.decide.observation import Pods, Trouble
 from modelloop_operator.naming import selector
 
@@ -112,11 +114,11 @@ TROUBLES = [
 
 @pytest.mark.parametrize(("pod", "trouble"), TROUBLES)
 def test_trouble_of_a_pod(pod: dict[str, Any], trouble: Trouble | None) -> None:
-    assert pod_trouble(pod) == trouble
+    assert trouble_of(pod) == trouble
 
 
 def test_long_words_are_cut() -> None:
-    found = pod_trouble(container(state=ended(1, "m" * 5000)))
+    found = trouble_of(container(state=ended(1, "m" * 5000)))
     assert found is not None
     assert len(found.message) == 500
 
@@ -140,6 +142,18 @@ def ask(cluster: FakeCluster, question: Callable[[Prober], Awaitable[Any]], cloc
 def look(cluster: FakeCluster, facts: DeploymentFacts, *, candidate: bool = True) -> Pods:
     found: Pods = ask(cluster, lambda prober: prober.pods(a_model(), ONE, facts, candidate))
     return found
+
+
+AT_ONE = "2026-03-01T13:00:00Z"
+
+
+def shared_with(weight: int) -> MLModel:
+    """A model that shares its traffic since noon."""
+    model = a_model()
+    tried = VersionStatus(version="1.1.0", requestedWeight=weight)
+    rollout = RolloutStatus(strategy="Canary", startedAt="2026-03-01T11:00:00Z", judgedSince="2026-03-01T12:00:00Z")
+    status = model.status.model_copy(update={"candidate": tried, "rollout": rollout})
+    return model.model_copy(update={"status": status})
 
 
 def put_pod(cluster: FakeCluster, name: str, **status: Any) -> None:
@@ -168,17 +182,32 @@ def test_crashes_are_counted_of_containers_that_failed_under_traffic() -> None:
     assert crashes_of([failed, pod(1, 1, "13:00:00"), before, ended_well, container(restartCount=0)], since) == 3
 
 
+UNKNOWN = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+ODD = [
+    pytest.param({"lastState": {"terminated": UNKNOWN}}, 1, id="the kubelet does not know when it ended"),
+    pytest.param({"lastState": {"terminated": {"exitCode": 1, "finishedAt": "soon"}}}, 0, id="no time at all"),
+    pytest.param({"lastState": None, "state": None}, 0, id="nothing where something is expected"),
+    pytest.param({"lastState": ["terminated"]}, 0, id="something else where an object is expected"),
+]
+
+
+@pytest.mark.parametrize(("told", "crashes"), ODD)
+def test_a_pod_that_tells_odd_things_keeps_nobody_from_looking_at_the_others(
+    told: dict[str, Any], crashes: int
+) -> None:
+    cluster = FakeCluster()
+    put_pod(cluster, "a", restartCount=1, **told)
+    put_pod(cluster, "b", restartCount=1, lastState={"terminated": {"exitCode": 1, "finishedAt": AT_ONE}})
+    found: Pods = ask(cluster, lambda prober: prober.pods(shared_with(25), ONE, READY, False))
+    assert found.crashes == crashes + 1
+    assert look(cluster, STARTING).trouble is not None
+
+
 @pytest.mark.parametrize(("weight", "crashes"), [(25, 3), (0, 0)], ids=["under traffic", "without any"])
 def test_crashes_are_looked_up_while_a_candidate_has_traffic(weight: int, crashes: int) -> None:
-    cluster, model = FakeCluster(), a_model()
-    put_pod(
-        cluster, "a", restartCount=3, lastState={"terminated": {"exitCode": 137, "finishedAt": "2026-03-01T13:00:00Z"}}
-    )
-    tried = VersionStatus(version="1.1.0", requestedWeight=weight)
-    rollout = RolloutStatus(strategy="Canary", startedAt="2026-03-01T11:00:00Z", judgedSince="2026-03-01T12:00:00Z")
-    status = model.status.model_copy(update={"candidate": tried, "rollout": rollout})
-    model = model.model_copy(update={"status": status})
-    found: Pods = ask(cluster, lambda prober: prober.pods(model, ONE, READY, False))
+    cluster = FakeCluster()
+    put_pod(cluster, "a", restartCount=3, lastState={"terminated": {"exitCode": 137, "finishedAt": AT_ONE}})
+    found: Pods = ask(cluster, lambda prober: prober.pods(shared_with(weight), ONE, READY, False))
     assert (found.crashes, found.trouble) == (crashes, None)
 
 
