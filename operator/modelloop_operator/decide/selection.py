@@ -53,6 +53,18 @@ def wanted_range(seen: Observation) -> VersionRange | Nothing | None:
         return Nothing("InvalidSpec", f"spec.version: {error}")
 
 
+def awaits_a_yes(seen: Observation) -> Version | None:
+    """The newest version of another signature than the live one's, which no range asks for: only a person's word does.
+
+    A failed one, or one of another task, would not serve after a yes either.
+    """
+    if seen.model.spec.version is not None or seen.stable is None or not isinstance(seen.catalog, Catalog):
+        return None
+    live, within, catalog = seen.stable, VersionRange.within_major(seen.stable), seen.catalog
+    newer = (version for version in catalog.releases if version > live and version.prerelease is None)
+    return max((v for v in newer if v not in within and not _unfit(v, seen, catalog)), default=None)
+
+
 def is_condemned(seen: Observation) -> bool:
     """Whether what is live failed here since it went live."""
     return seen.stable is not None and str(seen.stable) in _failed(seen)

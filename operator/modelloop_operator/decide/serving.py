@@ -16,7 +16,7 @@ from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.recovery import recover
 from modelloop_operator.decide.requests import answer
 from modelloop_operator.decide.rollout import about_candidate, unready
-from modelloop_operator.decide.selection import Nothing, holding_back, is_condemned, previous, select
+from modelloop_operator.decide.selection import Nothing, awaits_a_yes, holding_back, is_condemned, previous, select
 
 _ENDING = frozenset({"InvalidSpec", "NoVersionInRange", "NoVersions", "TaskDiffers", "VersionNotFound"})
 """Reasons for which nothing may be chosen that also end what is tried."""
@@ -56,7 +56,7 @@ def _about_stable(seen: Observation, now: datetime, policy: Policy) -> Decision:
     if wanted != seen.stable:
         return _take_up(wanted, seen, now, policy)
     wait = _about_live(wanted, seen, now, policy)
-    return replace(wait, message=f"{wait.message}{_refused(seen)}")
+    return replace(wait, message=f"{wait.message}{_refused(seen)}{_awaiting(seen)}")
 
 
 def _condemned_by_evidence(seen: Observation) -> Condemn | None:
@@ -154,3 +154,10 @@ def _until_next_drain(seen: Observation, now: datetime, policy: Policy) -> timed
 def _refused(seen: Observation) -> str:
     newer = holding_back(seen.model.status.failedVersions, seen)
     return "".join(f"; {failed.version} was refused ({failed.reason}): {failed.message}" for failed in newer[-1:])
+
+
+def _awaiting(seen: Observation) -> str:
+    waits = awaits_a_yes(seen)
+    if waits is None:
+        return ""
+    return f"; {waits} has another signature and waits for a yes: spec.version {str(waits)!r}, or a range with it"

@@ -288,6 +288,26 @@ def test_a_refused_newer_version_is_named_with_its_reason() -> None:
     assert "1.1.0 was refused (ChecksumMismatch): damaged" in move.message
 
 
+AWAITING = [
+    pytest.param({}, ("1.0.0", "2.0.0"), {}, "2.0.0", id="a new major waits and is named"),
+    pytest.param({}, ("1.0.0", "2.0.0", "3.1.0"), {}, "3.1.0", id="of several the newest"),
+    pytest.param({}, ("1.0.0", "2.0.0-rc.1"), {}, None, id="not a pre-release"),
+    pytest.param({}, ("0.9.0", "1.0.0"), {}, None, id="not an older one"),
+    pytest.param({"version": "^1"}, ("1.0.0", "2.0.0"), {}, None, id="not where a range was given: it says no"),
+    pytest.param({}, ("1.0.0", "2.0.0"), {"failed": ["2.0.0"]}, None, id="not one that failed here"),
+    pytest.param({"task": "binary"}, ("1.0.0", "2.0.0"), {}, "2.0.0", id="also where the task is named"),
+]
+
+
+@pytest.mark.parametrize(("spec", "versions", "status", "named"), AWAITING)
+def test_a_new_signature_waits_for_a_person_who_is_told(
+    spec: dict[str, Any], versions: tuple[str, ...], status: dict[str, Any], named: str | None
+) -> None:
+    move = decide(observed(a_status("1.0.0", **status), spec=spec, versions=versions, **LIVE), NOW, POLICY)
+    waits = f"; {named} has another signature and waits for a yes: spec.version {named!r}, or a range with it"
+    assert (move.reason, move.message) == ("UpToDate", f"1.0.0 serves{waits if named else ''}")
+
+
 NEEDED = [
     pytest.param({"serving": {"replicas": 3}}, 5, 3, id="a fixed number needs what spec asks, whatever serves"),
     pytest.param({}, 5, 2, id="no number given needs two"),
