@@ -10,6 +10,7 @@ from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict as Evidence
 from modelloop_operator.decide.capacity import capacity_for, target_of
 from modelloop_operator.decide.decisions import (
+    Abandon,
     Adopt,
     Advance,
     Answer,
@@ -23,6 +24,7 @@ from modelloop_operator.decide.decisions import (
     RollBack,
     Shift,
     Start,
+    Wait,
 )
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.measures import NO_PROMETHEUS, UNREADABLE
@@ -83,7 +85,7 @@ def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now
 
 def phase(status: MLModelStatus, decision: Decision) -> str:
     """One word for people; `status` has its conditions already."""
-    if decision.reason in STALLING and status.stable is None:
+    if _stalls(decision) and status.stable is None:
         return "Stalled"
     if status.candidate is not None:
         if status.stable is None:
@@ -238,7 +240,7 @@ def _scaling_available(status: MLModelStatus, seen: Observation) -> Verdict | No
 def _stalled(status: MLModelStatus, seen: Observation, decision: Decision) -> Verdict:
     if seen.rejected:
         return "True", "WriteRejected", seen.rejected
-    if decision.reason in STALLING or isinstance(decision, Refuse | Condemn):
+    if _stalls(decision) or isinstance(decision, Refuse | Condemn):
         return "True", decision.reason, decision.message
     before = status.condition("Stalled")
     if before is not None and isinstance(decision, _BESIDE | Advance | Shift):
@@ -254,6 +256,11 @@ def _reconciling(status: MLModelStatus, seen: Observation, decision: Decision) -
     settled = seen.pods and all(pods.settled for pods in seen.pods.values())
     if not first_start and (settled or status.candidate is not None):
         return None
-    if decision.reason in STALLING:
+    if _stalls(decision):
         return None
     return "True", decision.reason, decision.message
+
+
+def _stalls(decision: Decision) -> bool:
+    # A test that ends undecided may go on with the new version: a move that succeeds waits for nobody.
+    return decision.reason in STALLING and isinstance(decision, Wait | Abandon)

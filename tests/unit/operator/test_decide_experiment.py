@@ -126,6 +126,20 @@ def test_a_test_that_waits_for_a_person_stalls_and_says_the_ways_on() -> None:
     assert "kubectl mlmodel promote churn" in status.message
 
 
+def test_a_test_that_ends_undecided_and_goes_on_waits_for_nobody() -> None:
+    seen = in_test(OPEN, 3600, then="Promote")
+    status = next_status(seen, decide(seen, NOW, POLICY), NOW)
+    arrived = in_rollout(
+        status=status, declared={"strategy": "AB", "ab": AB, "steps": None}, spec=CLICKS, judgement=PASSED
+    )
+    promotion = decide(arrived, NOW, POLICY)
+    assert (type(promotion), promotion.reason) == (Promote, "ABUndecided")
+    for said in (status, next_status(arrived, promotion, NOW)):
+        stalled = said.condition("Stalled")
+        assert stalled is not None
+        assert stalled.status == "False", stalled
+
+
 def test_it_begins_with_its_split_and_says_so() -> None:
     declared = {"strategy": "AB", "ab": {**AB, "split": 20}}
     seen = observed(
