@@ -158,8 +158,9 @@ def _shares(rollout: RolloutStatus | None, share: Share, now: datetime) -> list[
 
 
 def _asked_anew(before: int, after: int) -> dict[str, object]:
-    """Copies are judged by themselves, and a yes to some of them is none to what follows."""
-    changed: dict[str, object] = {"judgedSince": None} if bool(before) != bool(after) else {}
+    """Copies are judged by themselves, with numbers of their own; a yes to some of them is none to what follows."""
+    anew: dict[str, object] = {"judgedSince": None, "figures": None, "metrics": []}
+    changed = anew if bool(before) != bool(after) else {}
     return {**changed, "approvedWeight": None} if before or after else changed
 
 

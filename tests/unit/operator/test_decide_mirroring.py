@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from fakes.monitor import an_evidence
 from fakes.seen import GATEWAY, NOW, POLICY, observed, ready, routed, stamp
 from fakes.trying import FAILED, INCONCLUSIVE, LIVE, TRIED, WATCHED, a_rollout, in_rollout, shared, trying
 from modelloop_core.api import MLModelStatus
+from modelloop_core.api.status import MetricStatus
 from modelloop_core.wire.evidence import EvidenceQuery
 from modelloop_operator.decide.capacity import capacity_for, replicas_of
 from modelloop_operator.decide.decisions import Abandon, Advance, Answer, Drain, Promote, Refuse, Shift, Wait
+from modelloop_operator.decide.figures import figures_of
 from modelloop_operator.decide.observation import Observation, Request, Route
 from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.questions import question
@@ -124,6 +127,16 @@ def test_evidence_of_copies_and_of_requests_begins_with_each() -> None:
     first = next_status(*_shifted(mirrored(60, rollout={"advancing": True})))
     assert first.rollout is not None
     assert first.rollout.judgedSince is None
+
+
+def test_numbers_of_copies_are_not_shown_as_those_of_the_share_that_follows() -> None:
+    numbers = {"figures": figures_of(an_evidence()), "metrics": [MetricStatus(name="p99", verdict="Passed")]}
+    more = next_status(*_shifted(mirrored(10, rollout={"advancing": True, **numbers})))
+    first = next_status(*_shifted(mirrored(60, rollout={"advancing": True, **numbers})))
+    assert more.rollout is not None
+    assert more.rollout.figures == numbers["figures"], "more copies add to what was seen"
+    assert first.rollout is not None
+    assert (first.rollout.figures, first.rollout.metrics) == (None, [])
 
 
 def _shifted(seen: Observation) -> tuple[Observation, Any, Any]:
