@@ -37,7 +37,7 @@ class _Entry:
 
 
 class Runs:
-    """Outcomes by MLModel, each looked for until it is there; `on_change` is called with the key of whose it is."""
+    """Outcomes by MLModel, each looked for until it can be read; `on_change` is called with the key of whose it is."""
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class Runs:
         except (StoreError, ClusterError, SecretProblem) as error:
             # The pass says so already: it cannot read the registry either.
             log.warning("outcome not read", extra={"model": "/".join(key), "run": entry.run, "error": str(error)})
-            found = None
+            found = entry.found
         finally:
             entry.busy, entry.due = False, self._clock() + EVERY_SECONDS
-        if found is None:
-            return
-        entry.found, entry.due = found, float("inf")
-        if self._entries.get(key) is entry:
+        if isinstance(found, ReplayOutcome):
+            entry.due = float("inf")
+        changed, entry.found = found != entry.found, found
+        if changed and self._entries.get(key) is entry:
             self._on_change(key)
 
     async def _read(self, entry: _Entry) -> ReplayOutcome | Trouble | None:

@@ -85,7 +85,9 @@ def _replaying(
         return Wait("Replaying", f"{candidate} answers captured requests ({job})", policy.recheck)
     if not seen.replay.permanent:
         return Wait(seen.replay.reason, f"{candidate} waits for {job}: {seen.replay.message}", policy.recheck)
-    advice = f"delete it to have it tried again: `kubectl delete job {staging.run}`"
+    # A Job writes an outcome only where there is none.
+    first = "remove that object, then " if seen.replay.reason == "OutcomeUnreadable" else ""
+    advice = f"{first}delete the Job to have it tried again: `kubectl delete job {staging.run}`"
     return in_doubt(candidate, "ReplayUnfinished", f"{job}: {seen.replay.message}; {advice}", seen, now, policy)
 
 

@@ -111,6 +111,27 @@ def test_an_outcome_that_somebody_removed_holds_and_is_named(tmp_path: Path) -> 
     play(tmp_path, story)
 
 
+def test_an_outcome_that_cannot_be_read_is_mended_by_what_the_message_says(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        work = stage.controllers.on_job
+
+        def damages(job: Object) -> None:
+            stage.registry().store.create(outcome_key(job["metadata"]["name"]), b"damaged")
+
+        stage.controllers.on_job = damages
+        await begun(stage, **STAGED)
+        await until(stage, lambda: "is no outcome of a replay" in status(stage)["message"], "the wait")
+        (name,) = stage.cluster.of(JOB)
+        advice = f"remove that object, then delete the Job to have it tried again: `kubectl delete job {name}`"
+        assert advice in status(stage)["message"]
+        stage.controllers.on_job = work
+        (stage.folder / "models/churn" / outcome_key(name)).unlink()
+        stage.cluster.remove(JOB, "shop", name)
+        await at(stage, 50)
+
+    play(tmp_path, story)
+
+
 def test_a_quota_that_leaves_no_room_for_its_pod_is_named(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         stage.controllers.on_job = None
