@@ -150,6 +150,7 @@ class Reconciler:
         self.observer.captures.release(key)
         self.observer.judgements.release(key)
         self.observer.runs.release(key)
+        self.observer.prober.release(key)
         self.applier.forget(key)
         self.metrics.forget(key)
         self._refusals.pop(key, None)

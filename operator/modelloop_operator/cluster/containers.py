@@ -1,11 +1,10 @@
-"""What the kubelet tells of the containers of pods: why they are not ready, and how often they crashed."""
+"""What the kubelet tells of the containers of pods: why they are not ready."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
 from modelloop_core.wire.environment import EXIT_PERMANENT
@@ -17,21 +16,25 @@ Found = TypeVar("Found")
 log = logging.getLogger(__name__)
 
 MESSAGE_LENGTH = 500
-_OUT_OF_MEMORY = "OOMKilled"
+OUT_OF_MEMORY = "OOMKilled"
 _HUNGRY = "its container was killed for want of memory (OOMKilled): see spec.serving.resources.limits.memory"
 
 
 def trouble_of(pod: Object) -> Trouble | None:
     """Why this pod is not ready, from its container's last words, its waiting reason or the scheduler."""
-    return _read(pod, _trouble, None)
+    return read_pod(pod, _trouble, None)
 
 
-def crashes_of(pods: list[Object], since: datetime) -> int:
-    """How often containers were started again, of those whose last failure is not older than `since`."""
-    return sum(_read(pod, lambda pod: _crashes(pod, since), 0) for pod in pods)
+def told_why(ended: Object) -> tuple[str, str] | None:
+    """A predictor's last words, a reason and a message: it has some only when it could not begin to serve."""
+    try:
+        words = json.loads(ended.get("message", ""))
+        return str(words["reason"]), str(words["message"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
-def _read(pod: Object, reader: Callable[[Object], Found], unread: Found) -> Found:
+def read_pod(pod: Object, reader: Callable[[Object], Found], unread: Found) -> Found:
     """What a pod tells; one that cannot be read tells nothing, and must not keep a pass from deciding."""
     try:
         return reader(pod)
@@ -56,27 +59,13 @@ def _trouble(pod: Object) -> Trouble | None:
     return None
 
 
-def _crashes(pod: Object, since: datetime) -> int:
-    containers = (pod.get("status") or {}).get("containerStatuses") or ()
-    return sum(container["restartCount"] for container in containers if _failed_since(container, since))
-
-
-def _failed_since(container: dict[str, Any], since: datetime) -> bool:
-    ended = (container.get("lastState") or {}).get("terminated") or {}
-    # Without a time where the kubelet found a container gone (ContainerStatusUnknown).
-    at = ended.get("finishedAt")
-    return bool(ended.get("exitCode")) and (at is None or datetime.fromisoformat(at) >= since)
-
-
 def _from_exit(terminated: dict[str, Any]) -> Trouble:
     code, message = terminated["exitCode"], terminated.get("message", "")
     # Before its last words, which it wrote without knowing that the kernel would end it.
-    if terminated.get("reason") == _OUT_OF_MEMORY:
-        return Trouble(_OUT_OF_MEMORY, _HUNGRY)
-    permanent = code == EXIT_PERMANENT
-    try:
-        told = json.loads(message)
-        return Trouble(str(told["reason"]), str(told["message"])[:MESSAGE_LENGTH], permanent)
-    except (ValueError, KeyError, TypeError):
-        last_line = message.strip().splitlines()[-1:] or [terminated.get("reason", "")]
-        return Trouble("ContainerFailed", f"exit code {code}: {last_line[0]}"[:MESSAGE_LENGTH], permanent)
+    if terminated.get("reason") == OUT_OF_MEMORY:
+        return Trouble(OUT_OF_MEMORY, _HUNGRY)
+    permanent, told = code == EXIT_PERMANENT, told_why(terminated)
+    if told is not None:
+        return Trouble(told[0], told[1][:MESSAGE_LENGTH], permanent)
+    last_line = message.strip().splitlines()[-1:] or [terminated.get("reason", "")]
+    return Trouble("ContainerFailed", f"exit code {code}: {last_line[0]}"[:MESSAGE_LENGTH], permanent)

@@ -8,11 +8,14 @@ from datetime import datetime
 
 from modelloop_core.api import MLModel
 from modelloop_core.versions import Version
-from modelloop_operator.cluster.containers import MESSAGE_LENGTH, crashes_of, trouble_of
+from modelloop_operator.cluster.cache import Key
+from modelloop_operator.cluster.containers import MESSAGE_LENGTH, trouble_of
+from modelloop_operator.cluster.crashes import Crashes
 from modelloop_operator.cluster.facts import Child, DeploymentFacts, JobFacts
 from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD, QUOTA
 from modelloop_operator.cluster.port import Cluster, ClusterError, Missing, Object
 from modelloop_operator.decide.observation import Pods, Trouble
+from modelloop_operator.decide.shares import share_in
 from modelloop_operator.naming import selector, versioned_name
 
 _GPU = "nvidia.com/gpu"
@@ -29,11 +32,12 @@ class Prober:
         self._clock = clock
         self._gateways: dict[tuple[str, str], tuple[float, Object]] = {}
         self._gpu: tuple[float, bool] = (float("-inf"), True)
+        self._crashes = Crashes()
 
     async def pods(self, model: MLModel, version: Version, facts: DeploymentFacts, is_candidate: bool) -> Pods:
         """The pods of one version: trouble is looked up while some are not ready, endpoints for a ready candidate."""
         ready = facts.settled and facts.ready >= facts.desired
-        since = _shared_since(model)
+        since = _counted_since(model)
         listed = await self._listed(model, version) if since is not None or not ready else []
         return Pods(
             desired=facts.desired,
@@ -43,8 +47,19 @@ class Prober:
             count_is_ours=facts.replicas_are_ours,
             deadline_exceeded=facts.deadline_exceeded,
             trouble=None if ready else await self._trouble(model, version, listed),
-            crashes=crashes_of(listed, since) if since is not None else 0,
+            crashes=self._crashed(model, version, since, listed),
         )
+
+    def release(self, key: Key) -> None:
+        """Forget what was counted of an MLModel's pods."""
+        self._crashes.release(key)
+
+    def _crashed(self, model: MLModel, version: Version, since: datetime | None, listed: list[Object]) -> int:
+        key = (model.metadata.namespace, model.metadata.name)
+        if since is None:
+            self._crashes.release(key, version)
+            return 0
+        return self._crashes.count(key, version, since, listed)
 
     async def job_trouble(self, job: Child) -> Trouble | None:
         """What a Job suffers from: it was given up, its pod failed, or none could be made."""
@@ -144,9 +159,10 @@ def address_of(gateway: Object, section: str | None, hostnames: list[str]) -> st
     return f"{scheme}://{host}" if listener["port"] == usual else f"{scheme}://{host}:{listener['port']}"
 
 
-def _shared_since(model: MLModel) -> datetime | None:
-    """Since when the live version shares its traffic with a candidate, while it does."""
-    candidate, rollout = model.status.candidate, model.status.rollout
-    if candidate is None or not candidate.requestedWeight or rollout is None or rollout.judgedSince is None:
-        return None
-    return datetime.fromisoformat(rollout.judgedSince)
+def _counted_since(model: MLModel) -> datetime | None:
+    """Since when crashes count: a candidate has traffic or copies of it, or one was promoted and others are warm."""
+    status = model.status
+    since = status.rollout.judgedSince if status.rollout is not None and share_in(status) else None
+    if status.candidate is None and status.stable is not None and status.warm:
+        since = status.stable.since
+    return datetime.fromisoformat(since) if since is not None else None

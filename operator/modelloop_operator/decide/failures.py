@@ -21,6 +21,7 @@ ROLLED_BACK = frozenset(
         "Aborted",
         "EvidenceFailed",
         "InconclusiveDeadlineExceeded",
+        "KeepsCrashing",
         "KeepsFailing",
         "RolledBackByRequest",
     }

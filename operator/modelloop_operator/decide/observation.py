@@ -56,7 +56,8 @@ class Pods:
 
     `settled` when the newest template runs everywhere, `reachable` counts pods with ready endpoints (looked up for a
     ready candidate only), `count_is_ours` while the operator and not an autoscaler sets `desired`. `crashes` counts how
-    often containers were started again because they had failed since a candidate got traffic (looked up while it has).
+    often containers that served have failed since a candidate got traffic or copies (looked up while it has), or since
+    what is live was promoted (while others are warm).
     """
 
     desired: int

@@ -12,9 +12,9 @@ from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.wire.events import AskedEvent, write_events
 from modelloop_core.wire.evidence import COMPARED_METRICS, OUTPUT_METRICS, EvidenceQuery
 from modelloop_operator.decide.capacity import share_of
+from modelloop_operator.decide.crashing import kept_warm
 from modelloop_operator.decide.observation import Observation
 from modelloop_operator.decide.plan import label_delay, plan_of
-from modelloop_operator.decide.selection import is_condemned, previous
 
 
 def question(seen: Observation) -> EvidenceQuery | None:
@@ -95,9 +95,8 @@ def _worth(spec: MLModelSpec, analysis: Analysis) -> dict[str, object]:
 
 
 def _about_promoted(seen: Observation) -> EvidenceQuery | None:
-    stable, before, plan = seen.model.status.stable, previous(seen), plan_of(seen)
-    warm = any(block.version == str(before) for block in seen.model.status.warm)
-    if stable is None or stable.since is None or not warm or not plan.keep_warm or is_condemned(seen):
+    stable, before, plan = seen.model.status.stable, kept_warm(seen), plan_of(seen)
+    if stable is None or stable.since is None or before is None:
         return None
     # By its own limits: the version before it has no traffic any more, and to be worse than it could not be shown.
     return _limits(plan.rollout, stable.version, against=str(before), since=stable.since)

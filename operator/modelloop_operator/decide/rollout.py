@@ -9,6 +9,7 @@ from modelloop_core.api.status import RolloutStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.capacity import capacity_for, needed_replicas, share_of, target_of
+from modelloop_operator.decide.crashing import crashes_of_candidate
 from modelloop_operator.decide.decisions import Advance, Decision, Promote, Refuse, Shift, Wait
 from modelloop_operator.decide.doubt import in_doubt
 from modelloop_operator.decide.experiment import Doubt, about_test
@@ -18,9 +19,7 @@ from modelloop_operator.decide.shares import ALL
 from modelloop_operator.decide.staging import stage
 
 MOST_LOSSES = 3
-"""How often a version may lose all its pods under traffic, or a container of it may crash, before it is taken back."""
-
-_TIMES_AS_OFTEN = 5
+"""How often a version may lose all its pods under traffic before it is taken back."""
 
 
 def about_candidate(candidate: Version, seen: Observation, now: datetime, policy: Policy) -> Decision:
@@ -43,18 +42,9 @@ def _failed(candidate: Version, pods: Pods | None, seen: Observation) -> Refuse 
         return Refuse(candidate, "ProgressDeadlineExceeded", unready(candidate, pods, _needed(seen)))
     if seen.judgement is not None and seen.judgement.verdict is Verdict.FAILED and share_of(seen):
         return Refuse(candidate, "EvidenceFailed", f"at {share_of(seen)}: {seen.judgement.message}")
-    if pods is not None and _keeps_crashing(pods, seen.pods.get(seen.stable) if seen.stable else None):
-        why = f": {pods.trouble.message}" if pods.trouble else ""
-        return Refuse(candidate, "KeepsCrashing", f"its containers failed {pods.crashes} times under traffic{why}")
+    if (crashes := crashes_of_candidate(candidate, seen)) is not None:
+        return Refuse(candidate, "KeepsCrashing", crashes)
     return None
-
-
-def _keeps_crashing(pods: Pods, live: Pods | None) -> bool:
-    """Whether its containers crash often, and much oftener than those of the live version.
-
-    A container that dies takes with it what it counted, so no evidence speaks of it. What kills both is not its fault.
-    """
-    return pods.crashes >= MOST_LOSSES and pods.crashes > _TIMES_AS_OFTEN * (live.crashes if live is not None else 0)
 
 
 def _lost(candidate: Version, seen: Observation) -> Refuse | Shift:

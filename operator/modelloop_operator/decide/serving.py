@@ -9,6 +9,7 @@ from modelloop_core.api.status import VersionStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.capacity import needed_replicas
+from modelloop_operator.decide.crashing import crashes_of_promoted
 from modelloop_operator.decide.decisions import Abandon, Condemn, Decision, Drain, Retire, RollBack, Start, Wait
 from modelloop_operator.decide.forgiveness import forgivable
 from modelloop_operator.decide.observation import Observation, Policy
@@ -36,7 +37,7 @@ def decide(seen: Observation, now: datetime, policy: Policy) -> Decision:
         return tidying
     if seen.candidate is not None:
         return _given_up(seen.candidate, seen) or about_candidate(seen.candidate, seen, now, policy)
-    return _condemned_by_evidence(seen) or _about_stable(seen, now, policy)
+    return _condemned(seen) or _about_stable(seen, now, policy)
 
 
 def _given_up(candidate: Version, seen: Observation) -> Abandon | None:
@@ -59,14 +60,16 @@ def _about_stable(seen: Observation, now: datetime, policy: Policy) -> Decision:
     return replace(wait, message=f"{wait.message}{_refused(seen)}{_awaiting(seen)}")
 
 
-def _condemned_by_evidence(seen: Observation) -> Condemn | None:
+def _condemned(seen: Observation) -> Condemn | None:
     """What is live is judged on while the version before it is warm."""
     live, before, judgement = seen.stable, previous(seen), seen.judgement
-    if live is None or before is None or judgement is None or judgement.verdict is not Verdict.FAILED:
+    if live is None or before is None or is_condemned(seen):
         return None
-    if is_condemned(seen):
-        return None
-    return Condemn(live, "EvidenceFailed", f"after its promotion: {judgement.message}; {before} comes in its place")
+    if judgement is not None and judgement.verdict is Verdict.FAILED:
+        return Condemn(live, "EvidenceFailed", f"after its promotion: {judgement.message}; {before} comes in its place")
+    if (crashes := crashes_of_promoted(seen)) is not None:
+        return Condemn(live, "KeepsCrashing", f"after its promotion {crashes}; {before} comes in its place")
+    return None
 
 
 def _take_up(wanted: Version, seen: Observation, now: datetime, policy: Policy) -> RollBack | Start | Wait:

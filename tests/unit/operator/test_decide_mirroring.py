@@ -57,6 +57,7 @@ CASES = [
     pytest.param(mirrored(route=copied(10, confirmed=False)), Wait, "RouteNotConfirmed", id="unconfirmed copies hold"),
     pytest.param(mirrored(judgement=INCONCLUSIVE), Wait, "Inconclusive", id="too little evidence holds"),
     pytest.param(mirrored(judgement=FAILED), Refuse, "EvidenceFailed", id="what answers otherwise is taken back"),
+    pytest.param(mirrored(tried=ready(4, crashes=3)), Refuse, "KeepsCrashing", id="what crashes is taken back"),
     pytest.param(mirrored(60), Wait, "ApprovalPending", id="a step of copies may want a yes"),
     pytest.param(mirrored(60, rollout={"approvedWeight": 0}), Advance, "StepPassed", id="with it, it goes on"),
     pytest.param(mirrored(tried=ready(0)), Shift, "LostItsPods", id="without pods it gets no copies"),

@@ -40,6 +40,7 @@ from modelloop_operator.decide.decisions import (
     Wait,
 )
 from modelloop_operator.decide.effects import stamp
+from modelloop_operator.decide.failures import ROLLED_BACK
 from modelloop_operator.decide.observation import UNJUDGED, Capabilities, Observation, Request, Trouble
 from modelloop_operator.decide.serving import decide
 from modelloop_operator.decide.status import next_status
@@ -211,10 +212,14 @@ LOSSES = [
 ]
 
 CRASHES = [
-    pytest.param(2, 0, "StepPassed", id="twice may be chance"),
-    pytest.param(3, 0, "KeepsCrashing", id="three times, and the live version never"),
-    pytest.param(15, 3, "StepPassed", id="five times as often as the live version: that may be both"),
-    pytest.param(16, 3, "KeepsCrashing", id="oftener than that"),
+    pytest.param(5, 4, 2, 0, "StepPassed", id="twice may be chance"),
+    pytest.param(5, 4, 3, 0, "KeepsCrashing", id="three times, and the live version never"),
+    pytest.param(5, 4, 15, 3, "StepPassed", id="five times as often as the live version: that may be both"),
+    pytest.param(5, 4, 16, 3, "KeepsCrashing", id="oftener than that"),
+    pytest.param(95, 4, 19, 1, "StepPassed", id="with nearly all requests it crashes no oftener for each of them"),
+    pytest.param(95, 4, 96, 1, "KeepsCrashing", id="with nearly all requests, oftener for each of them"),
+    pytest.param(5, 80, 3, 12, "StepPassed", id="one pod beside twenty crashes five times as often as each of these"),
+    pytest.param(5, 80, 4, 12, "KeepsCrashing", id="one pod beside twenty, oftener than that"),
 ]
 
 SPEC_CHANGES = [
@@ -240,13 +245,11 @@ def test_what_stays_without_a_verdict(since: int, then: str, kind: type, reason:
     assert (type(move), move.reason) == (kind, reason)
 
 
-@pytest.mark.parametrize(("ours", "theirs", "reason"), CRASHES)
-def test_a_version_whose_pods_crash_one_at_a_time(ours: int, theirs: int, reason: str) -> None:
-    seen = in_rollout()
-    crashed = {version: replace(pods, crashes=ours) for version, pods in seen.pods.items()}
-    assert seen.stable is not None
-    crashed[seen.stable] = replace(seen.pods[seen.stable], crashes=theirs)
-    assert decide(replace(seen, pods=crashed), NOW, POLICY).reason == reason
+@pytest.mark.parametrize(("weight", "pods", "ours", "theirs", "reason"), CRASHES)
+def test_a_version_whose_pods_crash_one_at_a_time(weight: int, pods: int, ours: int, theirs: int, reason: str) -> None:
+    tried, live = ready(4, crashes=ours), ready(pods, crashes=theirs)
+    steps = [{"weight": weight, "hold": "60s"}]
+    assert decide(in_rollout(weight, live=live, tried=tried, declared={"steps": steps}), NOW, POLICY).reason == reason
 
 
 @pytest.mark.parametrize(("before", "kind", "reason"), LOSSES)
@@ -390,6 +393,13 @@ def test_a_version_that_is_taken_back_keeps_its_pods_until_no_request_goes_to_it
     assert isinstance(decide(done, NOW, POLICY), Wait), "it is not begun again"
 
 
+def test_what_crashed_under_traffic_is_not_tried_again_for_other_pods() -> None:
+    seen = in_rollout(25, tried=ready(4, crashes=3))
+    (failure,) = next_status(seen, decide(seen, NOW, POLICY), NOW).failedVersions
+    assert (failure.reason, failure.podsDigest) == ("KeepsCrashing", None)
+    assert failure.reason in ROLLED_BACK, "the registry's history says so too"
+
+
 COUNTS = [
     pytest.param(0, COMING, 1, id="5 of 4 is one"),
     pytest.param(5, a_rollout(), 1, id="while a step is held its pods stay"),
@@ -435,6 +445,18 @@ WAYS_BACK = [
         promoted(judgement=FAILED), Condemn, "EvidenceFailed", id="what fails after its promotion is held against it"
     ),
     pytest.param(promoted(judgement=SILENT), Wait, "UpToDate", id="silence condemns nobody"),
+    pytest.param(
+        promoted(tried=ready(4, crashes=3)), Condemn, "KeepsCrashing", id="what crashes after its promotion, too"
+    ),
+    pytest.param(
+        promoted(tried=ready(4, crashes=15), live=ready(4, crashes=3)), Wait, "UpToDate", id="but not what nodes do"
+    ),
+    pytest.param(
+        promoted(a_status("1.1.0", history=["1.0.0", "1.1.0"]), tried=ready(4, crashes=3)),
+        Wait,
+        "UpToDate",
+        id="what crashes when nothing is warm any more stays",
+    ),
     pytest.param(condemned(warm={"1.0.0": 3000}), RollBack, "RolledBack", id="a warm version takes over by one write"),
     pytest.param(condemned(), Start, "GoingBack", id="one that is no longer warm is brought up again"),
     pytest.param(promoted(spec={"version": "1.0.0"}), RollBack, "BackToWarm", id="a pin back to a warm version, too"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,11 +12,11 @@ import pytest
 from fakes.cluster import FakeCluster
 from fakes.seen import GATEWAY as EDGE
 from fakes.seen import a_model
-from modelloop_core.api import MLModel
+from modelloop_core.api import MLModel, MLModelStatus
 from modelloop_core.api.status import RolloutStatus, VersionStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT
-from modelloop_operator.cluster.containers import crashes_of, trouble_of
+from modelloop_operator.cluster.containers import trouble_of
 from modelloop_operator.cluster.facts import DeploymentFacts
 from modelloop_operator.cluster.kinds import DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, NODE, POD
 from modelloop_operator.cluster.pods import Prober, address_of
@@ -147,11 +146,12 @@ def look(cluster: FakeCluster, facts: DeploymentFacts, *, candidate: bool = True
 AT_ONE = "2026-03-01T13:00:00Z"
 
 
-def shared_with(weight: int) -> MLModel:
+def shared_with(weight: int, mirror: int | None = None) -> MLModel:
     """A model that shares its traffic since noon."""
     model = a_model()
     tried = VersionStatus(version="1.1.0", requestedWeight=weight)
-    rollout = RolloutStatus(strategy="Canary", startedAt="2026-03-01T11:00:00Z", judgedSince="2026-03-01T12:00:00Z")
+    times = {"startedAt": "2026-03-01T11:00:00Z", "judgedSince": "2026-03-01T12:00:00Z"}
+    rollout = RolloutStatus(strategy="Canary", mirror=mirror, **times)
     status = model.status.model_copy(update={"candidate": tried, "rollout": rollout})
     return model.model_copy(update={"status": status})
 
@@ -170,21 +170,9 @@ def test_a_permanent_trouble_counts_before_others() -> None:
     assert found.permanent
 
 
-def test_crashes_are_counted_of_containers_that_failed_under_traffic() -> None:
-    since = datetime.fromisoformat("2026-03-01T12:00:00Z")
-
-    def pod(times: int, code: int, at: str) -> dict[str, Any]:
-        found = container(lastState={"terminated": {"exitCode": code, "finishedAt": f"2026-03-01T{at}Z"}})
-        found["status"]["containerStatuses"][0]["restartCount"] = times
-        return found
-
-    failed, before, ended_well = pod(2, 137, "12:00:00"), pod(5, 137, "11:59:59"), pod(3, 0, "12:30:00")
-    assert crashes_of([failed, pod(1, 1, "13:00:00"), before, ended_well, container(restartCount=0)], since) == 3
-
-
 UNKNOWN = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
 ODD = [
-    pytest.param({"lastState": {"terminated": UNKNOWN}}, 1, id="the kubelet does not know when it ended"),
+    pytest.param({"lastState": {"terminated": UNKNOWN}}, 0, id="the kubelet does not know when it ended"),
     pytest.param({"lastState": {"terminated": {"exitCode": 1, "finishedAt": "soon"}}}, 0, id="no time at all"),
     pytest.param({"lastState": None, "state": None}, 0, id="nothing where something is expected"),
     pytest.param({"lastState": ["terminated"]}, 0, id="something else where an object is expected"),
@@ -203,11 +191,23 @@ def test_a_pod_that_tells_odd_things_keeps_nobody_from_looking_at_the_others(
     assert look(cluster, STARTING).trouble is not None
 
 
-@pytest.mark.parametrize(("weight", "crashes"), [(25, 3), (0, 0)], ids=["under traffic", "without any"])
-def test_crashes_are_looked_up_while_a_candidate_has_traffic(weight: int, crashes: int) -> None:
+PROMOTED = VersionStatus(version="1.1.0", requestedWeight=100, since="2026-03-01T12:00:00Z")
+COUNTED = [
+    pytest.param(shared_with(25), 1, id="with a share of the traffic"),
+    pytest.param(shared_with(0, mirror=10), 1, id="with copies of it"),
+    pytest.param(shared_with(0), 0, id="without any"),
+    pytest.param(a_model(status=MLModelStatus(stable=PROMOTED)), 0, id="nothing is tried"),
+    pytest.param(
+        a_model(status=MLModelStatus(stable=PROMOTED, warm=[VersionStatus(version="1.0.0")])), 1, id="after a promotion"
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "crashes"), COUNTED)
+def test_crashes_are_looked_up_while_a_version_is_judged(model: MLModel, crashes: int) -> None:
     cluster = FakeCluster()
     put_pod(cluster, "a", restartCount=3, lastState={"terminated": {"exitCode": 137, "finishedAt": AT_ONE}})
-    found: Pods = ask(cluster, lambda prober: prober.pods(shared_with(weight), ONE, READY, False))
+    found: Pods = ask(cluster, lambda prober: prober.pods(model, ONE, READY, False))
     assert (found.crashes, found.trouble) == (crashes, None)
 
 
