@@ -23,7 +23,8 @@ def repeated_name(text: bytes, distinct: int) -> str | None:
         json.loads(text, object_pairs_hook=_once)
     except _RepeatedError as error:
         return error.name
-    except RecursionError:
+    except (ValueError, RecursionError):
+        # What that reader cannot read, such as numbers of thousands of digits, is for the readers of values to refuse.
         return None
     return None
 

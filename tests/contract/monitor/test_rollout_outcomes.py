@@ -216,7 +216,7 @@ def test_a_version_without_a_reference_is_named_with_what_to_do(monitor: Running
     assert "not judged: 1.1.0 has no reference" in found.message
 
 
-def tested(found: RolloutEvidence) -> Experiment:
+def the_test_of(found: RolloutEvidence) -> Experiment:
     assert found.experiment is not None
     return found.experiment
 
@@ -228,7 +228,7 @@ def test_a_test_on_quality_finds_the_better_version(monitor: Running, right: dic
     traffic = Traffic(monitor)
     traffic.minutes(30, right=right, each=(20, 20))
     traffic.tell(NOON + 1900)
-    found = tested(traffic.evidence(NOON + 2000, ab_metric="accuracy", max_error_rate=0.5))
+    found = the_test_of(traffic.evidence(NOON + 2000, ab_metric="accuracy", max_error_rate=0.5))
 
     assert (found.winner, found.kind, found.higher) == (winner, "quality", True)
     assert found.decided_at == datetime.fromtimestamp(NOON + 1920, UTC)
@@ -244,7 +244,7 @@ def test_a_test_of_equal_versions_goes_on(monitor: Running) -> None:
     traffic = Traffic(monitor)
     traffic.minutes(30, right=dict.fromkeys(VERSIONS, 0.8), each=(20, 20))
     traffic.tell(NOON + 1900)
-    found = tested(traffic.evidence(NOON + 2000, ab_metric="accuracy", max_error_rate=0.5))
+    found = the_test_of(traffic.evidence(NOON + 2000, ab_metric="accuracy", max_error_rate=0.5))
 
     assert (found.winner, found.decided_at) == (None, None)
     assert "neither is shown to be better yet" in found.message
@@ -259,7 +259,7 @@ def test_a_test_on_an_event_knows_which_way_is_better(monitor: Running, higher: 
     called = [name for name in traffic.labels if traffic.random.random() < rates[name.split("-")[0]]]
     follow(monitor, *({"request_id": name, "name": "orders", "value": 20.0 + len(name)} for name in called))
     asked = {"events": "orders:sum:3600", "ab_metric": "orders", "ab_higher": higher, "max_error_rate": 0.5}
-    found = tested(traffic.evidence(NOON + 3600 + 3660, **asked))
+    found = the_test_of(traffic.evidence(NOON + 3600 + 3660, **asked))
 
     assert (found.winner, found.kind, found.higher) == (winner, "sum", higher)
     assert found.high is not None
@@ -278,7 +278,7 @@ def test_a_test_on_answers_compares_what_was_counted_of_all_traffic(monitor: Run
             assert monitor.post(document).status_code == 200
     monitor.time[0] = NOON + 2415
     monitor.fold()
-    found = tested(Traffic(monitor).evidence(NOON + 2415, ab_metric=metric, ab_higher=False, max_error_rate=0.5))
+    found = the_test_of(Traffic(monitor).evidence(NOON + 2415, ab_metric=metric, ab_higher=False, max_error_rate=0.5))
 
     assert (found.winner, found.kind, found.candidate.of) == ("stable", "output", 2000)
     expected = 3.5 / 5.5 if metric == "mean_prediction" else 0.77
@@ -287,7 +287,7 @@ def test_a_test_on_answers_compares_what_was_counted_of_all_traffic(monitor: Run
 
 
 def test_a_metric_that_cannot_be_had_is_named(monitor: Running) -> None:
-    found = tested(Traffic(monitor).evidence(NOON + 100, ab_metric="positive_rate", max_error_rate=0.5))
+    found = the_test_of(Traffic(monitor).evidence(NOON + 100, ab_metric="positive_rate", max_error_rate=0.5))
 
     assert (found.winner, found.difference) == (None, None)
     assert "positive_rate needs one number for each answer" in found.message

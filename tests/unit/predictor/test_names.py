@@ -110,6 +110,13 @@ def test_an_infer_request_of_many_parts_has_nothing_twice() -> None:
     RestCodec(Contract(pair(), "churn", "v1.2.3", "user_id")).parse(json.dumps(document).encode(), None)
 
 
+@pytest.mark.parametrize(
+    "text", [b'{"a": ' + b"1" * 5000 + b', "b": 1}', b'{"a": "\xff", "b": 1}'], ids=["a long number", "no UTF-8"]
+)
+def test_what_cannot_be_read_again_is_left_to_the_reader_of_values(text: bytes) -> None:
+    assert repeated_name(text, 1) is None
+
+
 def test_a_count_is_only_looked_at_twice_where_it_is_too_large() -> None:
     assert not may_repeat(b'{"a": ":::"}', 1)
     assert may_repeat(b'{"a": 1, "a": 2}', 1)
