@@ -15,6 +15,13 @@ from cluster.scene import Scene
 from support.s3_server import S3Server, run_s3_server
 
 
+@pytest.fixture(scope="session")
+def control_plane() -> ControlPlane:
+    """The API server that all share; not looked for while a test of the other process has stopped it."""
+    with machine.among_others():
+        return ControlPlane.ready()
+
+
 @pytest.fixture(autouse=True)
 def its_turn(request: pytest.FixtureRequest) -> Iterator[None]:
     """Two processes share the API server; a test that stops it says so by `@pytest.mark.alone`."""
