@@ -1,6 +1,7 @@
 """Asks the monitor, and Prometheus for metrics of the spec's own, about versions that earn their traffic.
 
-It does so in turns beside the passes; a pass takes what was read last.
+It does so in turns beside the passes; a pass takes what was read last. The two are asked each in its own turns: what
+is slow of one, or of another MLModel's metrics, does not keep the evidence from taking a version back.
 
 Unlike a report, which may be late, silence is told at once: a verdict that cannot be had any more holds the rollout.
 """
@@ -12,14 +13,16 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from modelloop_core.wire.evidence import EvidenceQuery, RolloutEvidence, Verdict
 from modelloop_operator.cluster.cache import Key
+from modelloop_operator.cluster.measuring import Measurements, measure_all, unmeasured
 from modelloop_operator.cluster.monitor import Monitor, MonitorError
-from modelloop_operator.cluster.prometheus import Prometheus, PrometheusError
+from modelloop_operator.cluster.prometheus import Prometheus
 from modelloop_operator.decide.figures import figures_of
-from modelloop_operator.decide.measures import NO_PROMETHEUS, Measure, judged, together
-from modelloop_operator.decide.observation import UNJUDGED, Judgement, Measured
+from modelloop_operator.decide.measures import Measure, together
+from modelloop_operator.decide.observation import UNJUDGED, Judgement
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +30,30 @@ _AT_A_TIME = 8
 _TICK_SECONDS = 0.25
 
 
+Answer = TypeVar("Answer")
+
+
+@dataclass
+class _Side(Generic[Answer]):
+    """One of the two that are asked about a question: when it is again, and what it said last, None before."""
+
+    due: float
+    busy: bool = False
+    said: Answer | None = None
+
+
 @dataclass
 class _Entry:
+    """A question, and what is known of it; a side that nobody asks is None."""
+
     query: EvidenceQuery
     measures: tuple[Measure, ...]
     seconds: float
-    due: float
+    evidence: _Side[Judgement] | None
+    metrics: _Side[Measurements] | None
     beyond: Counter[str] = field(default_factory=Counter)
     found: Judgement = UNJUDGED
     told: Judgement | None = None
-    busy: bool = False
 
 
 class Judgements:
@@ -74,8 +91,10 @@ class Judgements:
         entry = self._entries.get(key)
         if entry is None or (entry.query, entry.measures) != (query, measures):
             # What was said of another step or version says nothing about this one.
-            entry = self._entries[key] = _Entry(query, measures, seconds, due=self._clock())
-        entry.due = min(entry.due, self._clock() + seconds)
+            entry = self._entries[key] = self._entry(query, measures, seconds)
+        for side in (entry.evidence, entry.metrics):
+            if side is not None:
+                side.due = min(side.due, self._clock() + seconds)
         entry.seconds, entry.told = seconds, entry.found
         return entry.found
 
@@ -87,31 +106,50 @@ class Judgements:
         """Ask each question when it is due, for ever."""
         async with asyncio.TaskGroup() as turns:
             while True:
-                for key, entry in self._next():
-                    entry.busy = True
-                    turns.create_task(self._turn(key, entry))
+                for key, entry, evidence in self._next(lambda entry: entry.evidence):
+                    turns.create_task(self._ask_monitor(key, entry, evidence))
+                for key, entry, metrics in self._next(lambda entry: entry.metrics):
+                    turns.create_task(self._ask_prometheus(key, entry, metrics))
                 await asyncio.sleep(_TICK_SECONDS)
 
-    def _next(self) -> list[tuple[Key, _Entry]]:
+    def _entry(self, query: EvidenceQuery, measures: tuple[Measure, ...], seconds: float) -> _Entry:
         now = self._clock()
-        due = [(key, entry) for key, entry in self._entries.items() if entry.due <= now and not entry.busy]
-        due.sort(key=lambda found: found[1].due)
-        busy = sum(entry.busy for entry in self._entries.values())
-        return due[: max(0, _AT_A_TIME - busy)]
+        evidence: _Side[Judgement] | None = _Side(now) if self._monitor is not None else None
+        metrics: _Side[Measurements] | None = _Side(now) if measures else None
+        return _Entry(query, measures, seconds, evidence, metrics)
 
-    async def _turn(self, key: Key, entry: _Entry) -> None:
+    def _next(self, of: Callable[[_Entry], _Side[Answer] | None]) -> list[tuple[Key, _Entry, _Side[Answer]]]:
+        """Whom to ask now about one side, marked as busy: who is due longest goes first, as far as there are slots."""
+        now = self._clock()
+        sides = [(key, entry, side) for key, entry in self._entries.items() if (side := of(entry)) is not None]
+        due = sorted((one for one in sides if one[2].due <= now and not one[2].busy), key=lambda one: one[2].due)
+        chosen = due[: max(0, _AT_A_TIME - sum(side.busy for _, _, side in sides))]
+        for _, _, side in chosen:
+            side.busy = True
+        return chosen
+
+    async def _ask_monitor(self, key: Key, entry: _Entry, side: _Side[Judgement]) -> None:
         try:
-            evidence = await self._evidence(key, entry.query)
-            self._tell(key, entry, await self._with_metrics(evidence, entry))
+            side.said = await self._evidence(key, entry.query)
         except Exception as error:
             log.exception("evidence not read", extra={"model": "/".join(key)})
-            self._tell(key, entry, Judgement(Verdict.ERROR, "EvidenceUnreadable", f"{type(error).__name__}: {error}"))
+            side.said = Judgement(Verdict.ERROR, "EvidenceUnreadable", f"{type(error).__name__}: {error}")
         finally:
-            entry.busy, entry.due = False, self._clock() + entry.seconds
+            side.busy, side.due = False, self._clock() + entry.seconds
+        self._tell(key, entry)
 
-    async def _evidence(self, key: Key, query: EvidenceQuery) -> Judgement | None:
-        if self._monitor is None:
-            return None
+    async def _ask_prometheus(self, key: Key, entry: _Entry, side: _Side[Measurements]) -> None:
+        try:
+            side.said = await measure_all(self._prometheus, entry.measures, entry.beyond)
+        except Exception as error:
+            log.exception("metrics not read", extra={"model": "/".join(key)})
+            side.said = unmeasured(entry.measures, f"{type(error).__name__}: {error}")
+        finally:
+            side.busy, side.due = False, self._clock() + entry.seconds
+        self._tell(key, entry)
+
+    async def _evidence(self, key: Key, query: EvidenceQuery) -> Judgement:
+        assert self._monitor is not None  # noqa: S101 without one this side is not asked
         try:
             found = _told(await self._monitor.evidence(*key, query))
             self._on_read("read")
@@ -120,29 +158,10 @@ class Judgements:
             return Judgement(Verdict.ERROR, error.reason, str(error))
         return found
 
-    async def _with_metrics(self, evidence: Judgement | None, entry: _Entry) -> Judgement:
-        if evidence is not None and not entry.measures:
-            return evidence
-        reason, found = NO_PROMETHEUS, []
-        for measure in entry.measures:
-            try:
-                found.append(await self._measured(measure, entry.beyond))
-            except PrometheusError as error:
-                reason = error.reason
-                # Neither within nor beyond: what was counted so far stays.
-                found.append(Measured(measure.name, Verdict.ERROR, f"{measure.name}: {error}", measure.dry_run))
-        return together(evidence, reason, found)
-
-    async def _measured(self, measure: Measure, beyond: Counter[str]) -> Measured:
-        if self._prometheus is None:
-            missing = "the installation names no Prometheus (operator.prometheusURL of charts/modelloop)"
-            return Measured(measure.name, Verdict.ERROR, f"{measure.name}: {missing}", measure.dry_run)
-        value = await self._prometheus.value(measure.promql)
-        beyond[measure.name] = 0 if measure.is_within(value) else beyond[measure.name] + 1
-        return judged(measure, value, beyond[measure.name])
-
-    def _tell(self, key: Key, entry: _Entry, found: Judgement) -> None:
-        before = entry.found
+    def _tell(self, key: Key, entry: _Entry) -> None:
+        found, before = _known(entry), entry.found
+        if found is None:
+            return
         if found.figures is None:
             found = replace(found, figures=before.figures, winner=before.winner, experiment=before.experiment)
         # The first words of a verdict stay: status would say another sentence each time. The numbers are in `figures`.
@@ -152,6 +171,18 @@ class Judgements:
             entry.found = found
         if self._entries.get(key) is entry and entry.told != entry.found:
             self._on_change(key)
+
+
+def _known(entry: _Entry) -> Judgement | None:
+    """The whole verdict once both sides have spoken; what has failed by the evidence alone waits for no metric."""
+    evidence = entry.evidence.said if entry.evidence is not None else None
+    if entry.metrics is None:
+        return evidence
+    if entry.metrics.said is None:
+        return evidence if evidence is not None and evidence.verdict is Verdict.FAILED else None
+    if entry.evidence is not None and evidence is None:
+        return None
+    return together(evidence, entry.metrics.said.reason, entry.metrics.said.measured)
 
 
 def _gist(found: Judgement) -> tuple[object, ...]:

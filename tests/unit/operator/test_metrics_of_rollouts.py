@@ -24,7 +24,7 @@ from modelloop_core.api.analysis import Analysis, Metric
 from modelloop_core.api.status import MetricStatus
 from modelloop_core.wire.evidence import EvidenceQuery, Verdict
 from modelloop_operator.cluster.judgements import Judgements
-from modelloop_operator.cluster.prometheus import PrometheusAway, PrometheusError
+from modelloop_operator.cluster.prometheus import Prometheus, PrometheusAway, PrometheusError
 from modelloop_operator.decide.measures import Measure, judged, measures, together
 from modelloop_operator.decide.observation import Judgement, Measured
 from modelloop_operator.decide.serving import decide
@@ -119,9 +119,7 @@ def test_a_name_in_braces_of_promql_is_no_placeholder() -> None:
 class World:
     """Judgements with a monitor that passes, or none, and a Prometheus."""
 
-    def __init__(
-        self, clock: Callable[[], float], prometheus: FakePrometheus | None, monitor: FakeMonitor | None
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], prometheus: Prometheus | None, monitor: FakeMonitor | None) -> None:
         self.prometheus = prometheus
         self.changed: list[tuple[str, str]] = []
         self.judgements = Judgements(
@@ -135,7 +133,7 @@ class World:
 
 def play(
     story: Callable[[World], Coroutine[Any, Any, None]],
-    prometheus: FakePrometheus | None,
+    prometheus: Prometheus | None,
     monitor: FakeMonitor | None = None,
 ) -> None:
     async def main(clock: Callable[[], float]) -> None:
@@ -198,6 +196,71 @@ def test_a_metric_without_a_number_is_an_error_that_names_it(
         assert told in found.message
 
     play(story, prometheus, a_monitor())
+
+
+class Slow:
+    """A Prometheus that takes as long as it may for each question, and then has no answer."""
+
+    async def value(self, promql: str) -> float:
+        """See Prometheus."""
+        await asyncio.sleep(5)
+        raise PrometheusAway("no answer within 5 s")
+
+
+SLOW = tuple(replace(P99, name=f"slow{number}", dry_run=True) for number in range(10))
+
+
+@pytest.mark.parametrize(
+    ("others", "own"), [(0, SLOW), (40, ()), (40, SLOW)], ids=["its own metrics", "those of others", "both"]
+)
+def test_metrics_that_are_slow_do_not_delay_what_the_evidence_takes_back(others: int, own: tuple[Measure, ...]) -> None:
+    monitor = a_monitor()
+    names = [("others", f"m{number}") for number in range(others)]
+
+    async def main(clock: Callable[[], float]) -> None:
+        judgements = Judgements(monitor, Slow(), on_change=lambda _: None, on_read=lambda _: None, clock=clock)
+        turns = asyncio.create_task(judgements.poll())
+
+        async def verdict_after(seconds: float) -> Verdict:
+            for _ in range(int(seconds * 2)):
+                await asyncio.sleep(0.5)
+                for name in names:
+                    judgements.of(name, QUERY, 10.0, SLOW)
+                found = judgements.of(KEY, QUERY, 10.0, own)
+            assert found is not None
+            return found.verdict
+
+        assert await verdict_after(60) is Verdict.PASSED
+        monitor.verdicts["1.1.0"] = Verdict.FAILED
+        assert await verdict_after(11) is Verdict.FAILED, "within one interval"
+        turns.cancel()
+
+    run_virtually(main)
+
+
+def test_metrics_are_asked_at_once() -> None:
+    async def story(world: World) -> None:
+        world.look(*SLOW)
+        await asyncio.sleep(6)
+        found = world.look(*SLOW)
+        assert found is not None
+        assert {one.verdict for one in found.metrics} == {Verdict.ERROR}
+
+    play(story, Slow())
+
+
+def test_what_has_failed_by_the_evidence_waits_for_no_first_number() -> None:
+    monitor = a_monitor()
+    monitor.verdicts["1.1.0"] = Verdict.FAILED
+
+    async def story(world: World) -> None:
+        world.look(P99)
+        await asyncio.sleep(1)
+        found = world.look(P99)
+        assert found is not None
+        assert found.verdict is Verdict.FAILED
+
+    play(story, Slow(), monitor)
 
 
 def test_metrics_alone_judge_where_there_is_no_monitor() -> None:
