@@ -98,7 +98,9 @@ class RolloutStatus(_StatusObject):
     advancing: bool = Field(
         default=True, description="Whether pods for the next weight are made ready; else the present one is held."
     )
-    preparingSince: str | None = Field(default=None, description="Since when these pods are waited for (RFC 3339).")
+    preparingSince: str | None = Field(
+        default=None, description="Since when these pods are waited for (RFC 3339); absent while they are ready."
+    )
     stepStartedAt: str | None = Field(
         default=None, description="When the present weight was confirmed (RFC 3339); absent before."
     )

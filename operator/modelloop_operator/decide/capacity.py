@@ -44,6 +44,12 @@ def capacity_for(share: Share, seen: Observation) -> int:
     return max(1, -(-needed_replicas(seen) * share.percent // 100))
 
 
+def has_its_pods(candidate: Version, seen: Observation) -> bool:
+    """Whether as many pods are ready as the candidate's share needs, and none of them is being replaced."""
+    pods = seen.pods.get(candidate)
+    return pods is not None and pods.settled and pods.ready >= capacity_for(target_of(seen), seen)
+
+
 def replicas_of(version: Version, seen: Observation) -> Replicas:
     """Pod counts to render; one that an autoscaler has not taken over yet is kept, because dropping it would mean 1."""
     fewest, pods = floor_of(version, seen), seen.pods.get(version)

@@ -8,7 +8,7 @@ from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict as Evidence
-from modelloop_operator.decide.capacity import capacity_for, target_of
+from modelloop_operator.decide.capacity import has_its_pods
 from modelloop_operator.decide.decisions import (
     Abandon,
     Adopt,
@@ -128,8 +128,7 @@ def _candidate_ready(status: MLModelStatus, seen: Observation, decision: Decisio
         return None
     if isinstance(decision, Start):
         return "False", "Starting", decision.message
-    pods = seen.pods.get(Version.parse(status.candidate.version))
-    if share_in(status) and pods and pods.settled and pods.ready >= capacity_for(target_of(seen), seen):
+    if share_in(status) and has_its_pods(Version.parse(status.candidate.version), seen):
         return "True", "PodsReady", f"{status.candidate.version} has the pods that its share of the traffic needs"
     return "False", decision.reason, decision.message
 

@@ -8,7 +8,7 @@ from modelloop_core.api.fields import delay
 from modelloop_core.api.status import RolloutStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
-from modelloop_operator.decide.capacity import capacity_for, needed_replicas, share_of, target_of
+from modelloop_operator.decide.capacity import capacity_for, has_its_pods, needed_replicas, share_of, target_of
 from modelloop_operator.decide.crashing import crashes_of_candidate
 from modelloop_operator.decide.decisions import Advance, Decision, Promote, Refuse, Shift, Wait
 from modelloop_operator.decide.doubt import in_doubt
@@ -63,7 +63,7 @@ def _get_ready(candidate: Version, pods: Pods | None, seen: Observation, now: da
     needed = _needed(seen)
     if pods is None:
         return Wait("PodsNotCreated", f"waiting for the Deployment of {candidate}", policy.recheck)
-    if not pods.settled or pods.ready < needed:
+    if not has_its_pods(candidate, seen):
         return _unready_yet(candidate, pods, seen, now, policy)
     if pods.reachable < needed:
         found = f"{pods.reachable} of {needed} pods of {candidate} have endpoints"
@@ -82,10 +82,10 @@ def _get_ready(candidate: Version, pods: Pods | None, seen: Observation, now: da
 def _unready_yet(candidate: Version, pods: Pods, seen: Observation, now: datetime, policy: Policy) -> Refuse | Wait:
     found, rollout = unready(candidate, pods, _needed(seen)), seen.model.status.rollout
     reason = pods.trouble.reason if pods.trouble else "CandidateNotReady"
-    if rollout is None or seen.model.spec.rollout is None or rollout.preparingSince is None:
+    if rollout is None or seen.model.spec.rollout is None:
         return Wait(reason, found, _patience(seen, now, policy))
-    allowed = delay(plan_of(seen).rollout.progressDeadline)
-    deadline = datetime.fromisoformat(rollout.preparingSince) + allowed
+    since = datetime.fromisoformat(rollout.preparingSince) if rollout.preparingSince else now
+    deadline = since + delay(plan_of(seen).rollout.progressDeadline)
     if now >= deadline:
         return Refuse(candidate, "ProgressDeadlineExceeded", f"{found}, after {plan_of(seen).rollout.progressDeadline}")
     return Wait(reason, found, min(_patience(seen, now, policy), deadline - now), until=deadline)

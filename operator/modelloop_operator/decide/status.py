@@ -8,6 +8,7 @@ from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import MetricStatus, RolloutStatus, VersionStatus
 from modelloop_core.versions import Version
 from modelloop_core.wire.runs import ReplayOutcome
+from modelloop_operator.decide.capacity import has_its_pods
 from modelloop_operator.decide.conditions import conditions, phase
 from modelloop_operator.decide.decisions import Advance, Decision, Wait
 from modelloop_operator.decide.effects import remembered, stamp
@@ -85,7 +86,7 @@ def _progress(after: MLModelStatus, seen: Observation, decision: Decision, now: 
     if rollout.promoted or not plan.staged:
         update["stepIndex"] = plan.index(ALL)
     if isinstance(decision, Wait):
-        update |= _waiting(rollout, decision, now)
+        update |= _waiting(rollout, decision, now) | _prepared(rollout, Version.parse(candidate.version), seen, now)
         if share and rollout.stepStartedAt is None and not rollout.advancing and decision.reason == "StepBegins":
             rollout = rollout.model_copy(update={"steps": with_share(rollout, share, stamp(now))})
             update |= {"stepStartedAt": stamp(now), "judgedSince": rollout.judgedSince or stamp(now)}
@@ -129,6 +130,13 @@ def _staged(rollout: RolloutStatus, seen: Observation) -> dict[str, object]:
     verdict = judged(outcome, plan_of(seen).rollout).value if outcome.asked else None
     told = {"verdict": verdict, "message": found(outcome)[:1024]}
     return {"staging": staging.model_copy(update=told)}
+
+
+def _prepared(rollout: RolloutStatus, candidate: Version, seen: Observation, now: datetime) -> dict[str, object]:
+    """Since when its pods are waited for: while they are ready nobody does, and one that moves later is given time."""
+    if not rollout.advancing:
+        return {}
+    return {"preparingSince": None if has_its_pods(candidate, seen) else rollout.preparingSince or stamp(now)}
 
 
 def _waiting(rollout: RolloutStatus, decision: Wait, now: datetime) -> dict[str, object]:

@@ -187,3 +187,32 @@ def test_a_version_that_lost_its_pods_is_not_asked_all_again() -> None:
     status = next_status(lost, decide(lost, NOW, POLICY), NOW)
     back = in_rollout(status=status, declared={"staging": {"replay": 500}}, replay=outcome(), judgement=PASSED)
     assert isinstance(decide(back, NOW, POLICY), Shift)
+
+
+WAITING = [
+    pytest.param({"staging": {"replay": 0, "hold": "20m"}, **UNJUDGED}, staged(run=None), "HoldingStaging", id="held"),
+    pytest.param({}, staged(), "Replaying", id="a replay that takes long"),
+    pytest.param({"staging": None, "paused": True, **UNJUDGED}, staged(staging=None), "PausedBySpec", id="a pause"),
+]
+
+
+@pytest.mark.parametrize(("declared", "rollout", "reason"), WAITING)
+def test_pods_that_move_late_in_a_long_wait_have_the_whole_deadline(
+    declared: dict[str, Any], rollout: RolloutStatus, reason: str
+) -> None:
+    late = {"progressDeadline": "2m", "staging": {"replay": 500}, "analysis": ALIKE, **declared}
+    seen = ready_for_it(rollout, declared=late)
+    move = decide(seen, NOW, POLICY)
+    assert move.reason == reason
+    status = next_status(seen, move, NOW)
+    assert status.rollout is not None
+    assert status.rollout.preparingSince is None
+    missing = ready_for_it(declared=late, status=status, tried=ready(3, settled=False))
+    first = decide(missing, after(400), POLICY)
+    assert (type(first), first.reason) == (Wait, "CandidateNotReady")
+    waited = next_status(missing, first, after(400))
+    assert waited.rollout is not None
+    assert waited.rollout.preparingSince == stamp(400)
+    still = ready_for_it(declared=late, status=waited, tried=ready(3, settled=False))
+    assert next_status(still, decide(still, after(519), POLICY), after(519)).rollout == waited.rollout
+    assert decide(still, after(520), POLICY).reason == "ProgressDeadlineExceeded"
