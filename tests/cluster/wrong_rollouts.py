@@ -12,6 +12,20 @@ def wrong_rollout(field: str, value: Any, at: str, told: str, *, id: str) -> Any
     return wrong(f"spec.rollout.{field}", value, f"spec.rollout{at}" if at else "spec", told, id=id)
 
 
+def kept(retention: str, delay: str = "24h") -> dict[str, Any]:
+    """Monitoring that keeps what is logged for so long, and waits so long for labels."""
+    quality = {"metric": "accuracy", "min": 0.5, "labelDelay": delay}
+    return {"capture": {"retention": retention}, "quality": quality}
+
+
+REGISTRY = {"registry": {"uri": "s3://models/churn"}}
+UNLOGGED = {"capture": {"predictions": 0}}
+QUALITY = {"quality": {"metric": "accuracy", "min": 0.5}}
+CLICKS = {"business": [{"name": "clicks", "kind": "rate"}]}
+CLICKED = {"strategy": "AB", "ab": {"metric": "clicks", "maxDuration": "2h"}}
+LOGGED = "capture.predictions must be above 0"
+KEPT = "retention must be at least as long as"
+
 REFUSED_OF_ROLLOUTS = [
     *(
         wrong_rollout("steps", [{"weight": weight} for weight in weights], ".steps", "must rise", id=f"steps {weights}")
@@ -54,6 +68,96 @@ REFUSED_OF_ROLLOUTS = [
             ({"metric": "rmse"}, "", "or an event of monitoring.business"),
             ({"better": "Higher"}, "", "must not of a quality metric"),
             ({"metric": "mean_prediction"}, "", "must say whether Higher or Lower is better"),
+        )
+    ),
+    *(
+        wrong(
+            "spec",
+            {**REGISTRY, "task": task, "rollout": {"strategy": "AB", "ab": {"metric": metric, **better}}},
+            "spec",
+            "is none of this task",
+            id=f"a test of {task} on {metric}",
+        )
+        for task, metric, better in (
+            ("regression", "accuracy", {}),
+            ("multiclass", "auc", {}),
+            ("binary", "mae", {}),
+            ("regression", "positive_rate", {"better": "Higher"}),
+            ("multiclass", "mean_prediction", {"better": "Higher"}),
+        )
+    ),
+    *(
+        wrong("spec", {**REGISTRY, "monitoring": monitoring, "rollout": rollout}, "spec", told, id=name)
+        for monitoring, rollout, told, name in (
+            (
+                UNLOGGED,
+                {"steps": [{"mirror": 9}], "analysis": {"minAgreement": 0.9}},
+                LOGGED,
+                "copies of which none is logged",
+            ),
+            (
+                {**UNLOGGED, **QUALITY},
+                {"analysis": {"maxQualityDrop": 0.1}},
+                LOGGED,
+                "labels of nothing that is logged",
+            ),
+            (
+                {**UNLOGGED, **CLICKS},
+                {"analysis": {"business": [{"name": "clicks", "maxDrop": 0.1}]}},
+                LOGGED,
+                "less of events",
+            ),
+            (
+                UNLOGGED,
+                {"strategy": "AB", "ab": {"metric": "mae"}},
+                LOGGED,
+                "a test by labels of nothing that is logged",
+            ),
+            (
+                {**UNLOGGED, **CLICKS},
+                {"strategy": "AB", "ab": {"metric": "clicks"}},
+                LOGGED,
+                "a test by events of nothing",
+            ),
+            (
+                {"capture": {"features": 0}},
+                {"staging": {"replay": 500}},
+                "features must be above 0",
+                "a replay of nothing",
+            ),
+            (
+                {"capture": {"features": 0}},
+                {"staging": {}},
+                "or rollout.staging.replay 0",
+                "a replay of nothing by default",
+            ),
+            (kept("14d"), {"strategy": "AB", "ab": {"metric": "accuracy"}}, KEPT, "a test that outlives its labels"),
+            (kept("14d", "1ms"), {"strategy": "AB", "ab": {"metric": "accuracy"}}, KEPT, "by a thousandth"),
+            (kept("1d"), {"strategy": "AB", "ab": {"metric": "accuracy", "maxDuration": "1h"}}, KEPT, "a day, an hour"),
+            ({"capture": {"retention": "2h59m59s"}, **CLICKS}, CLICKED, KEPT, "a test that outlives its events"),
+        )
+    ),
+    wrong(
+        "spec",
+        {**REGISTRY, "monitoring": QUALITY, "rollout": {"strategy": "BlueGreen", "analysis": {"maxQualityDrop": 0.1}}},
+        "spec.rollout",
+        "BlueGreen moves all traffic at once",
+        id="worse beside what has no traffic",
+    ),
+    wrong(
+        "spec.rollout",
+        {"strategy": "BlueGreen", "analysis": {"business": []}},
+        "spec.rollout",
+        "BlueGreen moves all traffic at once",
+        id="no limit beside what has no traffic",
+    ),
+    *(
+        wrong_rollout(field, value, f".{at}", "at most ten years, 3650d", id=f"{at} for longer than anybody lives")
+        for field, value, at in (
+            ("steps", [{"weight": 5, "hold": "3650d1ms"}], "steps[0].hold"),
+            ("staging", {"hold": "87601h"}, "staging.hold"),
+            ("inconclusiveDeadline", "9999999d", "inconclusiveDeadline"),
+            ("keepWarm", "3649d24h1s", "keepWarm"),
         )
     ),
     wrong_rollout("onInconclusive", "Promote", ".onInconclusive", "supported values", id="promotion on silence"),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, field_validator
 
 from modelloop_core.api.fields import CLOCK_FORM, APIObject, Duration, rules, seconds
+from modelloop_core.feature_schema import Task
 from modelloop_core.wire.evidence import COMPARED_METRICS, OUTPUT_METRICS
+from modelloop_core.wire.settings import METRICS
 
 if TYPE_CHECKING:
     from modelloop_core.api.monitoring import Monitoring
@@ -28,6 +30,16 @@ _QUALITY = ", ".join(f"'{metric}'" for metric in COMPARED_METRICS)
 _OUTPUTS = ", ".join(f"'{metric}'" for metric in OUTPUT_METRICS)
 _NONE = "!has(self.rollout) || !has(self.rollout.ab)"
 
+_OF_TASK = {
+    Task.BINARY: tuple(m for m in METRICS[Task.BINARY] if m in COMPARED_METRICS) + OUTPUT_METRICS,
+    Task.MULTICLASS: tuple(m for m in METRICS[Task.MULTICLASS] if m in COMPARED_METRICS),
+    Task.REGRESSION: (*(m for m in METRICS[Task.REGRESSION] if m in COMPARED_METRICS), "mean_prediction"),
+}
+_TASK = "rollout.ab.metric is none of this task: " + "; ".join(
+    f"{task.value} has {', '.join(metrics)}" for task, metrics in _OF_TASK.items()
+)
+_TASKS = str({task.value: list(metrics) for task, metrics in _OF_TASK.items()})
+
 EXPERIMENT_RULES = (
     (
         f"{_NONE} || self.rollout.ab.metric in [{_QUALITY}, {_OUTPUTS}] || (has(self.monitoring) "
@@ -38,6 +50,11 @@ EXPERIMENT_RULES = (
         f"{_NONE} || (has(self.rollout.ab.better) ? !(self.rollout.ab.metric in [{_QUALITY}]) "
         f": !(self.rollout.ab.metric in [{_OUTPUTS}]))",
         _BETTER,
+    ),
+    (
+        f"{_NONE} || !has(self.task) || !(self.rollout.ab.metric in [{_QUALITY}, {_OUTPUTS}]) "
+        f"|| self.rollout.ab.metric in {_TASKS}[self.task]",
+        _TASK,
     ),
 )
 """Rules of a spec as a whole."""
@@ -102,13 +119,15 @@ def wrong_strategy(rollout: Rollout) -> str:
     return "" if (rollout.ab is not None) == (rollout.strategy == "AB") else _OF_AB
 
 
-def wrong_experiment(rollout: Rollout | None, monitoring: Monitoring) -> str:
-    """What of an A/B test its monitoring cannot tell; empty when all is well."""
+def wrong_experiment(rollout: Rollout | None, monitoring: Monitoring, task: Task | None) -> str:
+    """What of an A/B test its monitoring cannot tell, or this task does not have; empty when all is well."""
     ab = rollout.ab if rollout is not None else None
     if ab is None:
         return ""
     quality, output = ab.metric in COMPARED_METRICS, ab.metric in OUTPUT_METRICS
     if not quality and not output and all(event.name != ab.metric for event in monitoring.business):
         return _METRIC
+    if task is not None and (quality or output) and ab.metric not in _OF_TASK[task]:
+        return _TASK
     wrong = quality if ab.better is not None else output
     return _BETTER if wrong else ""

@@ -50,6 +50,16 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|s|m|h|d)", duration))
 
 
+def cel_milliseconds(duration: str) -> str:
+    """The CEL expression of a Duration's length: CEL's own `duration` knows no days."""
+    # First of all "ms" is out of the way of "m" and "s".
+    plain, worth = f"{duration}.replace('ms', 'u')", {"u": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    parts = (
+        f"{plain}.findAll('[0-9]+{u}').map(n, int(n.replace('{u}', '')) * {each}).sum()" for u, each in worth.items()
+    )
+    return f"({' + '.join(parts)})"
+
+
 def delay(duration: str) -> timedelta:
     """How long a duration is, ten years at the most: what nobody lives to see must not overflow a date."""
     return timedelta(seconds=min(seconds(duration), LONGEST_DELAY.total_seconds()))
@@ -66,6 +76,19 @@ def rules(*pairs: tuple[str, str], **extensions: Any) -> dict[str, Any]:
     checks = [{"rule": rule, "message": message} for rule, message in pairs]
     return {"x-kubernetes-validations": checks, **extensions}
 
+
+# By a rule alone: what was stored before there was one is read as ten years (`delay`).
+LongDuration = Annotated[
+    Duration,
+    Field(
+        json_schema_extra=rules(
+            (
+                f"{cel_milliseconds('self')} <= {round(1000 * LONGEST_DELAY.total_seconds())}",
+                "it is at most ten years, 3650d",
+            )
+        )
+    ),
+]
 
 PORT_RULE = (
     "!isURL(self) || url(self).getPort() == '' || (int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)",

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from modelloop_core.api.analysis import Analysis
 from modelloop_core.api.experiments import AB, AB_RULE, wrong_strategy
-from modelloop_core.api.fields import CLOCK_FORM, APIObject, Duration, rules, seconds
+from modelloop_core.api.fields import CLOCK_FORM, APIObject, Duration, LongDuration, rules, seconds
 from modelloop_core.api.steps import Staging, Step
 
 MOST_STEPS = 16
@@ -19,6 +19,10 @@ _RISING = "mirrors, then weights of steps must rise from one to the next; 100 is
 _AGREEMENT = "minAgreement needs a step with mirror, or staging.replay: only then two versions answer the same requests"
 # Mirrors come before weights, and both rise.
 _PLACE = "(has({0}.weight) ? 100 + {0}.weight : has({0}.mirror) ? {0}.mirror : 0)"
+_SIDE_BY_SIDE = (
+    "analysis.maxQualityDrop and business hold two versions that have traffic against each other: they are for Canary "
+    "and AB; BlueGreen moves all traffic at once"
+)
 _STEPS_OF_CANARY = "steps are for strategy Canary: BlueGreen moves all traffic at once, and AB has ab.split"
 
 
@@ -35,6 +39,11 @@ class Rollout(APIObject):
                 _AGREEMENT,
             ),
             AB_RULE,
+            (
+                "!has(self.strategy) || self.strategy != 'BlueGreen' || !has(self.analysis) "
+                "|| !(has(self.analysis.maxQualityDrop) || has(self.analysis.business))",
+                _SIDE_BY_SIDE,
+            ),
         )
     )
 
@@ -72,14 +81,14 @@ class Rollout(APIObject):
             )
         ),
     )
-    inconclusiveDeadline: Duration = Field(
+    inconclusiveDeadline: LongDuration = Field(
         default="72h",
         description="How long a step may wait for a verdict after its hold before onInconclusive says what happens.",
     )
     onInconclusive: Literal["Hold", "RollBack"] = Field(
         default="Hold", description="What happens then: go on waiting for a person, or take the version back."
     )
-    keepWarm: Duration = Field(
+    keepWarm: LongDuration = Field(
         default="24h",
         description="How long the pods of the replaced version stay, so that the way back is one write of the route.",
     )
@@ -99,6 +108,9 @@ class Rollout(APIObject):
             raise ValueError(_AGREEMENT)
         if wrong := wrong_strategy(self):
             raise ValueError(wrong)
+        compares = self.analysis.maxQualityDrop is not None or self.analysis.business is not None
+        if self.strategy == "BlueGreen" and compares:
+            raise ValueError(_SIDE_BY_SIDE)
         if self.steps is None:
             return self
         if self.strategy != "Canary":

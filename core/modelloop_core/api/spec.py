@@ -12,6 +12,7 @@ from modelloop_core.api.cache import Cache
 from modelloop_core.api.comparing import COMPARING_RULES, wrong_comparison
 from modelloop_core.api.experiments import EXPERIMENT_RULES, wrong_experiment
 from modelloop_core.api.fields import PORT_RULE, APIObject, Duration, ObjectName, bounded_quantity, rules, seconds
+from modelloop_core.api.logged import LOGGED_RULES, wrong_logging
 from modelloop_core.api.monitoring import Monitoring
 from modelloop_core.api.pod import Pod
 from modelloop_core.api.resources import GPU, USUAL, Resources
@@ -206,6 +207,7 @@ class MLModelSpec(APIObject):
             ANOTHER_VERSION_RULE,
             *COMPARING_RULES,
             *EXPERIMENT_RULES,
+            *LOGGED_RULES,
         )
     )
 
@@ -249,7 +251,13 @@ class MLModelSpec(APIObject):
 
     @model_validator(mode="after")
     def _compares_what_is_watched(self) -> Self:
-        if wrong := wrong_comparison(self.rollout, self.watched) or wrong_experiment(self.rollout, self.watched):
+        asked, watched = self.rollout, self.watched
+        wrong = (
+            wrong_comparison(asked, watched)
+            or wrong_experiment(asked, watched, self.task)
+            or wrong_logging(asked, watched)
+        )
+        if wrong:
             raise ValueError(wrong)
         return self
 

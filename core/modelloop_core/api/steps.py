@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from modelloop_core.api.fields import APIObject, Duration, rules
+from modelloop_core.api.fields import APIObject, LongDuration, rules
 
 _ONE_OF = "a step has either a weight or a mirror"
 
@@ -26,7 +26,7 @@ class Step(APIObject):
         description="Share of the requests of which the new version gets copies, in percent; callers never see its "
         "answers. Such steps come before those with a weight.",
     )
-    hold: Duration = Field(default="24h", description="How long it is held at the least, also when all is well.")
+    hold: LongDuration = Field(default="24h", description="How long it is held at the least, also when all is well.")
     approval: bool = Field(
         default=False,
         description="Whether a person has to say yes (`kubectl mlmodel approve`) before the next step.",
@@ -49,4 +49,4 @@ class Staging(APIObject):
         description="How many of the newest captured requests it is asked again, to compare its answers with those of "
         "then; 0 means none.",
     )
-    hold: Duration = Field(default="0s", description="How long it is left like this at the least.")
+    hold: LongDuration = Field(default="0s", description="How long it is left like this at the least.")

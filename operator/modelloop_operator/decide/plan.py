@@ -114,7 +114,8 @@ def unjudged(seen: Observation) -> NoReport | None:
     declared, traffic = seen.model.spec.rollout, seen.model.spec.traffic
     if declared is not None and declared.strategy == BLUE_GREEN:
         moves = "BlueGreen moves all traffic at once"
-        return NoReport("AllAtOnce", f"{moves}; a version is judged by limits alone, while the one before it is warm")
+        alone = "by limits alone, not against the one before it (maxErrorIncrease and the like), while that is warm"
+        return NoReport("AllAtOnce", f"{moves}; a version is judged {alone}")
     if traffic.gateway is None:
         missing = "shares of the traffic need spec.traffic.gateway; without it all traffic moves at once"
         return NoReport("NoGateway", missing)
