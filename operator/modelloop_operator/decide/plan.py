@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from modelloop_core.api.experiments import AB
 from modelloop_core.api.fields import delay
-from modelloop_core.api.rollout import Rollout
+from modelloop_core.api.rollout import DEFAULT_STEPS, Rollout
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.api.steps import Step
 from modelloop_operator.decide.observation import NO_MONITOR, NoReport, Observation
@@ -64,22 +64,28 @@ class Plan:
     def step(self, share: Share) -> Step:
         """What is said of a share; of one that the spec no longer names, what is said of the one below it."""
         below = [step for step in self.steps if share_of_step(step) <= share]
-        return below[-1] if below else self.steps[0]
+        return below[-1] if below else (*self.steps, *DEFAULT_STEPS)[0]
 
 
 def plan_of(seen: Observation) -> Plan:
     """The plan in effect; one that runs stays what it was begun as, so that nobody skips steps by taking parts away."""
     declared, running = seen.model.spec.rollout, seen.model.status.rollout
     staged = running.strategy != BLUE_GREEN if running is not None else _can_be_staged(seen)
-    rollout = declared or Rollout()
-    kept = declared is not None or _can_be_staged(seen)
     lacking = unmirrored(seen)
+    rollout = _obeyable(declared or Rollout(), lacking)
+    kept = declared is not None or _can_be_staged(seen)
     return Plan(
         rollout=rollout,
         steps=tuple(step for step in rollout.stages if not lacking or not _is_partial(step)) if staged else (),
         keep_warm=delay(rollout.keepWarm) if kept else timedelta(0),
         unmirrored=lacking,
     )
+
+
+def _obeyable(rollout: Rollout, lacking: NoReport | None) -> Rollout:
+    """The rollout, with the usual steps where none that it names can be taken: not all traffic at once for that."""
+    left_out = lacking is not None and rollout.steps is not None and all(map(_is_partial, rollout.steps))
+    return rollout.model_copy(update={"steps": None}) if left_out else rollout
 
 
 def unmirrored(seen: Observation) -> NoReport | None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from fakes.monitor import an_evidence
-from fakes.seen import GATEWAY, NOW, POLICY, observed, ready, routed, stamp
+from fakes.seen import GATEWAY, NOW, POLICY, a_status, observed, ready, routed, stamp
 from fakes.trying import FAILED, INCONCLUSIVE, LIVE, TRIED, WATCHED, a_rollout, in_rollout, shared, trying
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import MetricStatus
 from modelloop_core.wire.evidence import EvidenceQuery
 from modelloop_operator.decide.capacity import capacity_for, replicas_of
-from modelloop_operator.decide.decisions import Abandon, Advance, Answer, Drain, Promote, Refuse, Shift, Wait
+from modelloop_operator.decide.decisions import Abandon, Advance, Answer, Drain, Promote, Refuse, Shift, Start, Wait
 from modelloop_operator.decide.figures import figures_of
 from modelloop_operator.decide.observation import Observation, Request, Route
 from modelloop_operator.decide.plan import plan_of
@@ -181,6 +181,26 @@ def test_a_gateway_that_cannot_copy_a_part_is_named(
     assert found is not None
     assert (found.status, found.reason) == (status, reason)
     assert len(plan_of(seen).steps) == left
+
+
+def test_steps_of_copies_alone_become_the_usual_shares_where_copies_cannot_be_had() -> None:
+    only = {"steps": [{"mirror": 10, "hold": "1h"}]}
+    first = a_status("1.0.0", history=["1.0.0"])
+    seen = in_rollout(status=first, declared=only, route=replace(shared(0), controllers=CONTOUR))
+    move = decide(seen, NOW, POLICY)
+    assert isinstance(move, Start)
+    assert move.staged
+    status = next_status(seen, move, NOW)
+    assert at(in_rollout(status=status, declared=only, route=seen.route)) == (5, 0)
+
+
+def test_a_controller_that_is_recognised_while_copies_run_stops_no_pass() -> None:
+    only = {"steps": [{"mirror": 10, "hold": "1h"}]}
+    route = copied(10, controllers=CONTOUR)
+    seen = in_rollout(0, rollout=a_rollout(mirror=10), declared=only, route=route)
+    move = decide(seen, NOW, POLICY)
+    assert not isinstance(move, Promote)
+    next_status(seen, move, NOW)
 
 
 def test_copies_without_a_gateway_are_named() -> None:
