@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -46,18 +47,25 @@ def publish_tried(place: Place, tmp_path: Path, center: float = 40, reference: R
     publish(place.folder, model, PEOPLE, number=TRIED, preprocessing=steps, example=EXAMPLE)
 
 
-def replayed(
-    place: Place, tmp_path: Path, target: str, *, run: str = "churn-replay-1", rows: int = 500, code: int = 0
-) -> ReplayOutcome:
-    """The outcome that the Job's process leaves."""
+def run_job(
+    place: Place, target: str, *, run: str = "churn-replay-1", rows: int = 500, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """The Job's process, once it has ended."""
     environment = {"MODELLOOP_REGISTRY_URI": place.uri, "MODELLOOP_MODEL_VERSION": TRIED, **place.environment}
     words = ("--run", run, "--against", LIVE, "--target", target, "--rows", str(rows))
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "modelloop_predictor.replay", *words],
-        env={**_inherited(), **environment, "MODELLOOP_TIMEOUT_SECONDS": "10"},
+        env={**_inherited(), **environment, "MODELLOOP_TIMEOUT_SECONDS": "10", **settings},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
+
+
+def replayed(
+    place: Place, tmp_path: Path, target: str, *, run: str = "churn-replay-1", rows: int = 500
+) -> ReplayOutcome:
+    """The outcome that the Job's process leaves."""
+    done = run_job(place, target, run=run, rows=rows)
+    assert done.returncode == 0, done.stdout + done.stderr
     return ReplayOutcome.model_validate_json(place.store.read(outcome_key(run)))
 
 
@@ -128,11 +136,20 @@ def test_an_outcome_is_made_once(directory_place: Place, tmp_path: Path) -> None
     assert again == first
 
 
-def test_a_version_that_nobody_answers_for_is_unreachable(directory_place: Place, tmp_path: Path) -> None:
-    asked(directory_place, tmp_path, ages=range(20, 21))
+def test_a_version_that_nobody_answers_for_leaves_no_outcome_and_is_asked_again(
+    directory_place: Place, tmp_path: Path
+) -> None:
+    asked(directory_place, tmp_path, ages=range(20, 25))
     publish_tried(directory_place, tmp_path)
-    found = replayed(directory_place, tmp_path, f"http://127.0.0.1:{free_port()}")
-    assert found.failures == {"Unreachable": 1}
+    log = tmp_path / "termination-log"
+    log.touch()
+    url = f"http://127.0.0.1:{free_port()}"
+    assert run_job(directory_place, url, MODELLOOP_TERMINATION_LOG=str(log)).returncode == 1
+    assert json.loads(log.read_text())["reason"] == "Unreached"
+    assert "1 of the first 1 of 5 requests came to no pod of 1.3.0" in log.read_text()
+    with serving(directory_place, tmp_path) as predictor:
+        found = replayed(directory_place, tmp_path, predictor.until_ready().url)
+    assert (found.reached, found.failed) == (5, 0)
 
 
 NOTHING = [

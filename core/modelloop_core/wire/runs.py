@@ -12,13 +12,24 @@ def outcome_key(run: str) -> str:
     return f"runs/{run}/outcome.json"
 
 
+UNREACHED = "Unreachable"
+"""The reason of a request that came to no pod of the version, however often it was tried: it says nothing about it."""
+
+_MOST_UNREACHED = 0.1
+
+
+def reaches_enough(unreached: int, asked: int) -> bool:
+    """Whether a replay tells something, when so many of its requests came to no pod."""
+    return unreached <= _MOST_UNREACHED * asked
+
+
 class ReplayOutcome(BaseModel):
     """How `version` answered requests that `against` had answered when it was live.
 
-    `failures` are by reason, of `asked` requests. Of the others `compared` could be held against the answer of then,
-    and `differing` said something else; `psi` is how far all these answers lie from those (the largest of several
-    outputs). Latencies are in seconds, of a version that nothing else is asked of. `note` says why there was nothing
-    to replay, or less than was wanted.
+    `failures` are by reason, of `asked` requests; those UNREACHED came to no pod of it. Of the others `compared`
+    could be held against the answer of then, and `differing` said something else; `psi` is how far all these answers
+    lie from those (the largest of several outputs). Latencies are in seconds, of a version that nothing else is asked
+    of. `note` says why there was nothing to replay, or less than was wanted.
     """
 
     # Not "forbid": an operator of an older release goes on when a newer Job says more.
@@ -44,5 +55,15 @@ class ReplayOutcome(BaseModel):
 
     @property
     def failed(self) -> int:
-        """How many requests were not answered by the model."""
-        return sum(self.failures.values())
+        """How many of the requests that reached the version were not answered by the model."""
+        return sum(self.failures.values()) - self.unreached
+
+    @property
+    def reached(self) -> int:
+        """How many requests came to the version."""
+        return self.asked - self.unreached
+
+    @property
+    def unreached(self) -> int:
+        """How many requests came to no pod of it."""
+        return self.failures.get(UNREACHED, 0)

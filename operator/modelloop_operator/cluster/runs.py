@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from modelloop_core.api.spec import Registry as RegistryRef
 from modelloop_core.registry import Registry
 from modelloop_core.storage.port import NotFound, StoreError
-from modelloop_core.wire.runs import ReplayOutcome, outcome_key
+from modelloop_core.wire.runs import ReplayOutcome, outcome_key, reaches_enough
 from modelloop_operator.cluster.cache import Key
 from modelloop_operator.cluster.catalogs import Source
 from modelloop_operator.cluster.credentials import Credentials, Keys, SecretProblem
 from modelloop_operator.cluster.lanes import Lanes, endpoint_of
 from modelloop_operator.cluster.port import ClusterError
-from modelloop_operator.decide.observation import Trouble
+from modelloop_operator.decide.observation import UNREADABLE_OUTCOME, UNTELLING_OUTCOME, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +104,16 @@ class Runs:
         lane, place = self._lanes.to(endpoint_of(registry)), outcome_key(entry.run)
         try:
             content = await lane.run(lambda: self._open(registry, keys).store.read(place))
-            return ReplayOutcome.model_validate_json(content)
+            outcome = ReplayOutcome.model_validate_json(content)
         except NotFound:
             return None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             found = f"{registry.uri}/{place} is no outcome of a replay ({where}: {first['msg']})"
-            return Trouble("OutcomeUnreadable", found, permanent=True)
+            return Trouble(UNREADABLE_OUTCOME, found, permanent=True)
+        if reaches_enough(outcome.unreached, outcome.asked):
+            return outcome
+        # Of a Job of an older release: one of this release writes none then.
+        told = f"{outcome.unreached:,} of {outcome.asked:,} requests came to no pod of {outcome.version}"
+        return Trouble(UNTELLING_OUTCOME, f"{registry.uri}/{place} tells nothing: {told}", permanent=True)

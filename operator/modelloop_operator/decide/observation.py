@@ -176,6 +176,10 @@ UNJUDGED = Judgement(Verdict.ERROR, "EvidencePending", "the monitor has not been
 AWAY, REFUSED = "MonitorUnreachable", "MonitorRefused"
 """Reasons of a NoReport: the monitor does not answer, or answers that it will not."""
 
+UNREADABLE_OUTCOME, UNTELLING_OUTCOME = "OutcomeUnreadable", "OutcomeTellsNothing"
+USELESS_OUTCOMES = frozenset({UNREADABLE_OUTCOME, UNTELLING_OUTCOME})
+"""Reasons of a Trouble with a run whose outcome is there and of no use."""
+
 NO_MONITOR = NoReport("NoMonitor", "this installation has no monitor: install charts/modelloop with monitor.enabled")
 NOT_YET_READ = NoReport("ReportPending", "the monitor has not been asked yet")
 

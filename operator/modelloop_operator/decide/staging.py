@@ -11,11 +11,11 @@ from modelloop_core.api.status import StagingStatus
 from modelloop_core.evidence.binomial import chance_of_at_least
 from modelloop_core.versions import Version
 from modelloop_core.wire.evidence import Verdict
-from modelloop_core.wire.runs import ReplayOutcome
+from modelloop_core.wire.runs import UNREACHED, ReplayOutcome
 from modelloop_operator.decide.capacity import share_of
 from modelloop_operator.decide.decisions import Refuse, Stage, Wait
 from modelloop_operator.decide.doubt import in_doubt
-from modelloop_operator.decide.observation import Observation, Policy, Trouble
+from modelloop_operator.decide.observation import USELESS_OUTCOMES, Observation, Policy, Trouble
 from modelloop_operator.decide.plan import plan_of
 from modelloop_operator.decide.questions import part_of_rate
 from modelloop_operator.naming import run_name
@@ -47,7 +47,7 @@ def stage(candidate: Version, seen: Observation, now: datetime, policy: Policy) 
 def judged(outcome: ReplayOutcome, declared: Rollout) -> Verdict:
     """Failed where chance alone does not explain what was found; too little to tell is no reason to stop."""
     rate, analysis = part_of_rate(declared), declared.analysis
-    counted = [(outcome.failed, outcome.asked, analysis.maxErrorRate)]
+    counted = [(outcome.failed, outcome.reached, analysis.maxErrorRate)]
     if analysis.minAgreement is not None:
         counted.append((outcome.differing, outcome.compared, 1 - analysis.minAgreement))
     # Each of them gets its part, as all are looked at.
@@ -59,12 +59,14 @@ def found(outcome: ReplayOutcome) -> str:
     """What came of a replay, as a sentence."""
     if not outcome.asked:
         return f"nothing was replayed: {outcome.note}"
-    kinds = ", ".join(f"{reason} {count:,}" for reason, count in sorted(outcome.failures.items()))
-    failed = f"{outcome.failed:,} of {outcome.asked:,} replayed requests failed{f' ({kinds})' if kinds else ''}"
+    reasons = sorted((reason, count) for reason, count in outcome.failures.items() if reason != UNREACHED)
+    kinds = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
+    failed = f"{outcome.failed:,} of {outcome.reached:,} replayed requests failed{f' ({kinds})' if kinds else ''}"
     differing = f"{outcome.differing:,} of {outcome.compared:,} were answered otherwise than {outcome.against} did"
     moved = f", PSI {outcome.psi:.3f}" if outcome.psi is not None else ""
     p95 = f", 95 % within {1000 * outcome.latency_p95:.0f} ms" if outcome.latency_p95 is not None else ""
-    return f"{failed}, {differing}{moved}{p95}{f'; {outcome.note}' if outcome.note else ''}"
+    left_out = f"; {outcome.unreached:,} came to no pod of it" if outcome.unreached else ""
+    return f"{failed}, {differing}{moved}{p95}{left_out}{f'; {outcome.note}' if outcome.note else ''}"
 
 
 def _begin(candidate: Version, declared: Rollout, seen: Observation) -> Stage:
@@ -86,7 +88,7 @@ def _replaying(
     if not seen.replay.permanent:
         return Wait(seen.replay.reason, f"{candidate} waits for {job}: {seen.replay.message}", policy.recheck)
     # A Job writes an outcome only where there is none.
-    first = "remove that object, then " if seen.replay.reason == "OutcomeUnreadable" else ""
+    first = "remove that object, then " if seen.replay.reason in USELESS_OUTCOMES else ""
     advice = f"{first}delete the Job to have it tried again: `kubectl delete job {staging.run}`"
     return in_doubt(candidate, "ReplayUnfinished", f"{job}: {seen.replay.message}; {advice}", seen, now, policy)
 

@@ -66,6 +66,12 @@ CASES = [
         ready_for_it(staged(), replay=outcome(failures={"NoAnswer": 1})), Shift, "PodsReady", id="one failure is chance"
     ),
     pytest.param(
+        ready_for_it(staged(), replay=outcome(compared=450, failures={"Unreachable": 50})),
+        Shift,
+        "PodsReady",
+        id="what came to no pod says nothing about it",
+    ),
+    pytest.param(
         ready_for_it(staged(), replay=outcome(0, note="no captures")),
         Shift,
         "PodsReady",

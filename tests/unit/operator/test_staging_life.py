@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fakes.cluster import Events
 from fakes.operator import Stage
 from fakes.rollouts import a_monitor, at, begun, live, model, status, until, weights
+from fakes.seen import NOW
 from fakes.stories import SETTLED_SECONDS, Story, check_killed_after_any_write, publish, run
-from modelloop_core.wire.runs import outcome_key
+from modelloop_core.wire.runs import ReplayOutcome, outcome_key
 from modelloop_operator.cluster.kinds import JOB, MLMODEL, POD, QUOTA
 from modelloop_operator.cluster.port import Object
 
@@ -111,16 +114,26 @@ def test_an_outcome_that_somebody_removed_holds_and_is_named(tmp_path: Path) -> 
     play(tmp_path, story)
 
 
-def test_an_outcome_that_cannot_be_read_is_mended_by_what_the_message_says(tmp_path: Path) -> None:
+_UNREACHED = ReplayOutcome(
+    run="r", version="1.1.0", against="1.0.0", asked=500, failures={"Unreachable": 51}, began=NOW, ended=NOW
+)
+USELESS = [
+    pytest.param(b"damaged", "is no outcome of a replay", id="it cannot be read"),
+    pytest.param(_UNREACHED.model_dump_json().encode(), "51 of 500 requests came to no pod", id="it tells nothing"),
+]
+
+
+@pytest.mark.parametrize(("content", "told"), USELESS)
+def test_an_outcome_of_no_use_is_mended_by_what_the_message_says(tmp_path: Path, content: bytes, told: str) -> None:
     async def story(stage: Stage) -> None:
         work = stage.controllers.on_job
 
         def damages(job: Object) -> None:
-            stage.registry().store.create(outcome_key(job["metadata"]["name"]), b"damaged")
+            stage.registry().store.create(outcome_key(job["metadata"]["name"]), content)
 
         stage.controllers.on_job = damages
         await begun(stage, **STAGED)
-        await until(stage, lambda: "is no outcome of a replay" in status(stage)["message"], "the wait")
+        await until(stage, lambda: told in status(stage)["message"], "the wait")
         (name,) = stage.cluster.of(JOB)
         advice = f"remove that object, then delete the Job to have it tried again: `kubectl delete job {name}`"
         assert advice in status(stage)["message"]

@@ -20,7 +20,7 @@ from modelloop_core.versions import Version
 from modelloop_core.wire.environment import EXIT_PERMANENT, TERMINATION_LOG, PredictorEnvironment
 from modelloop_core.wire.runs import ReplayOutcome, outcome_key
 from modelloop_predictor import logs
-from modelloop_predictor.replay.asking import Target
+from modelloop_predictor.replay.asking import Target, Unreached
 from modelloop_predictor.replay.captured import Captures, newest
 from modelloop_predictor.replay.judging import judged
 from modelloop_predictor.settings import SettingsError, read_settings
@@ -30,7 +30,7 @@ _MARGIN_SECONDS = 5.0
 
 
 def replay(store: ObjectStore, settings: PredictorEnvironment, asked: argparse.Namespace) -> ReplayOutcome:
-    """Ask the version what the live one was asked; raises StoreError, RegistryError."""
+    """Ask the version what the live one was asked; raises StoreError, RegistryError, Unreached."""
     registry, began = Registry(store), datetime.now(UTC)
     ours, theirs = (registry.manifest(Version.parse(one)) for one in (settings.model_version, asked.against))
     empty = ReplayOutcome(
@@ -106,7 +106,7 @@ def main(words: Sequence[str] | None = None) -> int:
     logs.configure({"model": settings.model_name, "version": settings.model_version, "run": asked.run})
     try:
         found = run(_store(settings), settings, asked)
-    except (StoreError, RegistryError, ValidationError) as error:
+    except (StoreError, RegistryError, Unreached, ValidationError) as error:
         return _failed(settings.termination_log, type(error).__name__, str(error), 1)
     logs.event("replayed", reason="Replayed", **found.model_dump(mode="json", exclude={"run", "version", "kind"}))
     return 0

@@ -14,12 +14,17 @@ from urllib.parse import urlsplit
 from modelloop_core.agreement import Answer
 from modelloop_core.feature_schema import Output, RegressionOutput
 from modelloop_core.wire.predictions import FALLBACK_HEADER, FORCED_HEADER, REQUEST_ID_HEADER
+from modelloop_core.wire.runs import UNREACHED, reaches_enough
 from modelloop_predictor.replay.captured import Asked
 
 _AT_A_TIME = 4
 _TRIES = 5
 _PAUSE_SECONDS = 1.0
 _MOST_ANSWER_BYTES = 8 << 20
+
+
+class Unreached(Exception):
+    """So many requests came to no pod of the version that the others tell nothing; later they may."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,17 @@ class Target:
     output: Output
 
     def ask_all(self, rows: Sequence[Asked]) -> list[Answered]:
-        """Ask each row, in order of `rows`."""
+        """Ask each row, in order of `rows`; raises Unreached as soon as that is certain."""
+        found: list[Answered] = []
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
-            return list(threads.map(self._ask, range(len(rows)), rows))
+            for answered in [threads.submit(self._ask, *row) for row in enumerate(rows)]:
+                found.append(answered.result())
+                unreached = sum(one.failure == UNREACHED for one in found)
+                if not reaches_enough(unreached, len(rows)):
+                    threads.shutdown(cancel_futures=True)
+                    told = f"{unreached:,} of the first {len(found):,} of {len(rows):,} requests"
+                    raise Unreached(f"{told} came to no pod of {self.version} at {self.url}")
+        return found
 
     def _ask(self, number: int, row: Asked) -> Answered:
         body = json.dumps({"features": dict(row.features)}).encode()
@@ -67,7 +80,7 @@ class Target:
             if status == 200 and not fallback:
                 return Answered(self._read(answer), "", seconds)
             return Answered(None, "FellBack" if fallback else _reason(status, answer), seconds)
-        return Answered(None, "Unreachable", 0.0)
+        return Answered(None, UNREACHED, 0.0)
 
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, bool]:
         address = urlsplit(self.url)
