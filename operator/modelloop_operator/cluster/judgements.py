@@ -211,6 +211,8 @@ def _read(evidence: RolloutEvidence | None) -> Judgement:
             # Without the numbers, which grow with every answer: they are read where they are, at the monitor.
             undecided = ", ".join(dict.fromkeys(concerned)) or "the number of requests"
             hints = "".join(f"; {check.hint}" for check in evidence.checks if check.hint)
-            return Judgement(Verdict.INCONCLUSIVE, "Inconclusive", f"not enough evidence yet about {undecided}{hints}")
+            live = f"; the live version {evidence.stable.version} fails by itself" if evidence.stable_failing else ""
+            found = f"not enough evidence yet about {undecided}{hints}{live}"
+            return Judgement(Verdict.INCONCLUSIVE, "Inconclusive", found)
         case Verdict.ERROR:
             return Judgement(Verdict.ERROR, "EvidenceError", evidence.message)
