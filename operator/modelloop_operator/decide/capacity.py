@@ -36,7 +36,13 @@ def target_of(seen: Observation) -> Share:
     rollout = seen.model.status.rollout
     if rollout is None or rollout.promoted:
         return ALL
-    return plan_of(seen).after(share_of(seen)) if rollout.advancing else share_of(seen)
+    if not rollout.advancing:
+        return share_of(seen)
+    plan = plan_of(seen)
+    # A test goes on to its split, which may have been edited to less, and to all of the traffic once it is over.
+    if plan.ab is not None:
+        return ALL if rollout.outcome else plan.shares[0]
+    return plan.after(share_of(seen))
 
 
 def capacity_for(share: Share, seen: Observation) -> int:
@@ -61,7 +67,8 @@ def replicas_of(version: Version, seen: Observation) -> Replicas:
 def floor_of(version: Version, seen: Observation) -> int:
     """Fewest pods of a version: what its share needs for one that comes, as many as it has for one that goes."""
     if version == seen.candidate:
-        return capacity_for(target_of(seen), seen)
+        # A target below its share is that of a test whose split is less now: until the route says so, it has more.
+        return capacity_for(max(target_of(seen), share_of(seen)), seen)
     if version == seen.stable and not share_of(seen).weight:
         return seen.model.spec.replicas
     pods, scaling = seen.pods.get(version), seen.model.spec.serving.autoscaling

@@ -133,6 +133,7 @@ def _moved(seen: Observation, decision: Advance | Shift, now: datetime) -> MLMod
     held = held if held is not None else serving_of(seen.model.spec)
     moved = _with_rollout(
         status,
+        strategy=plan_of(seen).strategy,
         advancing=not given,
         preparingSince=None if given else stamp(now),
         stepStartedAt=None,

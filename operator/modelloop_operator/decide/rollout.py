@@ -15,7 +15,7 @@ from modelloop_operator.decide.doubt import in_doubt
 from modelloop_operator.decide.experiment import Doubt, about_test
 from modelloop_operator.decide.observation import Observation, Pods, Policy
 from modelloop_operator.decide.plan import Plan, labels_due, plan_of
-from modelloop_operator.decide.shares import ALL
+from modelloop_operator.decide.shares import ALL, Share
 from modelloop_operator.decide.staging import stage
 
 MOST_LOSSES = 3
@@ -101,8 +101,10 @@ def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: da
         return Wait("StepBegins", f"the gateway confirmed {share} for {candidate}", policy.recheck)
     if (paused := _paused(seen, policy)) is not None:
         return paused
+    if plan.ab is not None and share != plan.shares[0]:
+        return _to_split(candidate, plan, share)
     began = datetime.fromisoformat(rollout.stepStartedAt)
-    if plan.ab is not None and share.weight:
+    if plan.ab is not None:
         found = about_test(candidate, plan.ab, began, seen, now, policy)
         if not isinstance(found, Doubt):
             return found
@@ -123,6 +125,15 @@ def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: da
     earned = judgement.message if judgement is not None else "nobody judges it"
     after = f"{candidate} goes on from {share} to {plan.after(share)}: {earned}"
     return Advance(candidate, "StepPassed" if judgement is not None else "StepHeld", after)
+
+
+def _to_split(candidate: Version, plan: Plan, share: Share) -> Advance | Shift:
+    """A test at another share than its split: pods come before more of the traffic, and less needs none."""
+    split = plan.shares[0]
+    found = f"{candidate} goes from {share} to {split}: spec.rollout.ab says so now"
+    if split > share:
+        return Advance(candidate, "SplitChanged", found)
+    return Shift(candidate, split.weight, "SplitChanged", found)
 
 
 def _paused(seen: Observation, policy: Policy) -> Wait | None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from fakes.monitor import an_evidence, an_experiment
-from fakes.seen import GATEWAY, NOW, POLICY, WITH_GATEWAY, a_status, observed, ready, routed
-from fakes.trying import FAILED, INCONCLUSIVE, PASSED, SILENT, TRIED, WATCHED, a_rollout, after, in_rollout
+from fakes.seen import GATEWAY, NOW, POLICY, WITH_GATEWAY, a_status, observed, ready, routed, stamp
+from fakes.trying import FAILED, INCONCLUSIVE, PASSED, SILENT, TRIED, WATCHED, a_rollout, after, in_rollout, shared
 from modelloop_core.wire.evidence import Verdict
-from modelloop_operator.decide.decisions import Advance, Promote, Refuse, Start, Wait
+from modelloop_operator.decide.capacity import replicas_of
+from modelloop_operator.decide.decisions import Advance, Promote, Refuse, Shift, Start, Wait
 from modelloop_operator.decide.figures import figures_of
 from modelloop_operator.decide.observation import NO_MONITOR, UNJUDGED, Capabilities, Judgement, Observation
 from modelloop_operator.decide.plan import unjudged
@@ -29,7 +30,8 @@ CLICKS = {"monitoring": {"business": [{"name": "clicks", "kind": "rate"}]}}
 
 def in_test(judgement: Judgement | None, seconds: float = 60, *, then: str = "RollBack", **changes: Any) -> Observation:
     """An A/B test since so many seconds."""
-    rollout = a_rollout(strategy="AB", stepStartedAt=-seconds, judgedSince=-seconds, **changes.pop("rollout", {}))
+    usual = {"strategy": "AB", "stepStartedAt": -seconds, "judgedSince": -seconds}
+    rollout = a_rollout(**{**usual, **changes.pop("rollout", {})})
     declared = {"strategy": "AB", "ab": {**AB, "onUndecided": then}, "inconclusiveDeadline": "1h"}
     return in_rollout(
         changes.pop("weight", 50),
@@ -78,7 +80,7 @@ DECIDED = [
         in_test(BETTER, rollout={"paused": True}), Wait, "PausedByRequest", id="a pause holds the winner, too"
     ),
     pytest.param(
-        in_test(BETTER, weight=5), Advance, "ABWon", id="a canary that became a test is decided at the share it has"
+        in_test(BETTER, weight=5), Advance, "SplitChanged", id="a canary that became a test goes to its split first"
     ),
 ]
 
@@ -89,6 +91,42 @@ def test_next_move(seen: Observation, kind: type, reason: str) -> None:
 
     assert isinstance(decision, kind), decision
     assert decision.reason == reason
+
+
+def test_a_split_that_grows_waits_for_its_pods_and_then_has_it() -> None:
+    seen = in_test(BETTER, weight=10, rollout={"strategy": "Canary"})
+    move = decide(seen, NOW, POLICY)
+    assert (type(move), move.reason) == (Advance, "SplitChanged")
+    assert "from 10 % to 50 %" in move.message
+    status = next_status(seen, move, NOW)
+    few = in_test(PASSED, status=status, weight=10, route=shared(10), tried=ready(1))
+    assert decide(few, NOW, POLICY).reason == "CandidateNotReady"
+    enough = in_test(PASSED, status=status, weight=10, route=shared(10))
+    shift = decide(enough, NOW, POLICY)
+    assert isinstance(shift, Shift)
+    assert shift.weight == 50
+    then = next_status(enough, shift, NOW)
+    assert then.rollout is not None
+    assert (then.rollout.strategy, then.rollout.judgedSince) == ("AB", stamp(-60))
+
+
+def test_a_split_that_shrinks_is_obeyed_at_once_and_takes_no_version_live() -> None:
+    less = {"ab": {**AB, "split": 5}}
+    seen = in_test(OPEN, weight=50, declared=less)
+    move = decide(seen, NOW, POLICY)
+    assert isinstance(move, Shift)
+    assert (move.weight, move.reason) == (5, "SplitChanged")
+    advancing = in_test(OPEN, weight=50, declared=less, rollout={"advancing": True})
+    assert replicas_of(TRIED, advancing).fixed == 2
+    shift = decide(advancing, NOW, POLICY)
+    assert isinstance(shift, Shift)
+    assert shift.weight == 5
+
+
+def test_a_test_that_is_won_goes_on_although_its_split_is_edited_then() -> None:
+    seen = in_test(PASSED, weight=10, route=shared(10), rollout={"advancing": True, "outcome": "ABWon"})
+    move = decide(seen, NOW, POLICY)
+    assert (type(move), move.reason) == (Promote, "ABWon")
 
 
 def test_a_winner_is_promoted_with_its_effect_in_the_history() -> None:
