@@ -36,6 +36,7 @@ class ComparedFigures(_Figures):
     winner: Literal["candidate", "stable"] | None = Field(
         default=None, description="Who does better, once an A/B test has shown it."
     )
+    note: str | None = Field(default=None, description="Why there is no difference, where the metric cannot be had.")
 
 
 class RolloutFigures(_Figures):

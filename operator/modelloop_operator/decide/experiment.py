@@ -13,7 +13,7 @@ from modelloop_core.wire.evidence import Verdict
 from modelloop_operator.decide.decisions import Advance, Refuse, Wait
 from modelloop_operator.decide.observation import Judgement, Observation, Policy
 
-WON, LOST, UNDECIDED = "ABWon", "ABLost", "ABUndecided"
+WON, LOST, UNDECIDED, UNAVAILABLE = "ABWon", "ABLost", "ABUndecided", "ABMetricUnavailable"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ def about_test(
         return Refuse(candidate, LOST, judgement.experiment)
     if judgement is not None and judgement.winner == "candidate":
         return _once_passed(candidate, WON, judgement.experiment, judgement)
+    if (lacking := _unavailable(judgement)) is not None:
+        return Doubt(UNAVAILABLE, f"{ab.metric} cannot be had: {lacking}")
     end = began + delay(ab.maxDuration)
     if now < end:
         held = f"{candidate} has {ab.split} % until {ab.metric} shows which version does better"
@@ -41,6 +43,12 @@ def about_test(
     if judgement is not None and judgement.verdict is Verdict.ERROR:
         return Doubt(judgement.reason, judgement.message)
     return _undecided(candidate, ab, seen, policy)
+
+
+def _unavailable(judgement: Judgement | None) -> str | None:
+    """Why the metric that decides cannot be had, if it cannot: no time ends such a test."""
+    figures = judgement.figures if judgement is not None else None
+    return figures.experiment.note if figures is not None and figures.experiment is not None else None
 
 
 def _undecided(candidate: Version, ab: AB, seen: Observation, policy: Policy) -> Refuse | Advance | Wait | Doubt:

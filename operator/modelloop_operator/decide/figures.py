@@ -13,7 +13,7 @@ from modelloop_core.wire.evidence import (
     VersionTraffic,
 )
 
-_DIGITS = 4
+_DIGITS, _NOTE = 4, 256
 
 
 def figures_of(evidence: RolloutEvidence) -> RolloutFigures:
@@ -50,6 +50,7 @@ def _compared(found: Comparison) -> ComparedFigures:
         low=_rounded(found.low),
         high=_rounded(found.high),
         winner=found.winner if isinstance(found, Experiment) else None,
+        note=found.note[:_NOTE] if found.note and found.difference is None else None,
     )
 
 

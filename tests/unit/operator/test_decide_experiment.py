@@ -10,7 +10,7 @@ import pytest
 from fakes.monitor import an_evidence, an_experiment
 from fakes.seen import GATEWAY, NOW, POLICY, WITH_GATEWAY, a_status, observed, ready, routed, stamp
 from fakes.trying import FAILED, INCONCLUSIVE, PASSED, SILENT, TRIED, WATCHED, a_rollout, after, in_rollout, shared
-from modelloop_core.wire.evidence import Verdict
+from modelloop_core.wire.evidence import Experiment, Verdict
 from modelloop_operator.decide.capacity import replicas_of
 from modelloop_operator.decide.decisions import Advance, Promote, Refuse, Shift, Start, Wait
 from modelloop_operator.decide.figures import figures_of
@@ -91,6 +91,38 @@ def test_next_move(seen: Observation, kind: type, reason: str) -> None:
 
     assert isinstance(decision, kind), decision
     assert decision.reason == reason
+
+
+UNFIT = "the task is regression, which has no accuracy"
+
+
+def unfit(judgement: Judgement = PASSED) -> Judgement:
+    """What is told where the metric of the test cannot be had."""
+    experiment = Experiment(metric="accuracy", kind="quality", higher=True, needed=40, note=UNFIT, message=UNFIT)
+    evidence = an_evidence(Verdict.PASSED).model_copy(update={"experiment": experiment})
+    return replace(judgement, experiment=UNFIT, figures=figures_of(evidence))
+
+
+@pytest.mark.parametrize("then", ["RollBack", "Promote", "Hold"])
+@pytest.mark.parametrize("seconds", [60, 3600])
+def test_a_metric_that_cannot_be_had_is_told_at_once_and_blames_no_version(then: str, seconds: int) -> None:
+    seen = in_test(unfit(), seconds, then=then)
+    move = decide(seen, NOW, POLICY)
+    assert (type(move), move.reason) == (Wait, "ABMetricUnavailable")
+    status = next_status(seen, move, NOW)
+    assert UNFIT in status.message
+    assert status.rollout is not None
+    assert status.rollout.figures is not None
+    assert status.rollout.figures.experiment is not None
+    assert status.rollout.figures.experiment.note == UNFIT
+    assert status.rollout.inconclusiveSince == stamp()
+
+
+def test_a_metric_that_cannot_be_had_waits_for_a_person_in_the_end() -> None:
+    seen = in_test(unfit(), 60, rollout={"inconclusiveSince": -3600})
+    move = decide(seen, NOW, POLICY)
+    assert (type(move), move.reason) == (Wait, "InconclusiveDeadlineExceeded")
+    assert UNFIT in move.message
 
 
 def test_a_split_that_grows_waits_for_its_pods_and_then_has_it() -> None:
