@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.control_plane import ROOT, Answer, ControlPlane
+from cluster.right_rollouts import TAKEN_OF_ROLLOUTS
 from fakes.every_field import FULL_MONITORING, FULL_POD, POD, SPECS
 from fakes.seen import observed
 from modelloop_core.api import MLModel, MLModelStatus
@@ -171,6 +172,7 @@ TAKEN_BY_BOTH = [
             ("regression", "rmse", "max"),
         )
     ),
+    *(pytest.param(URI | row.values[0], id=row.id) for row in TAKEN_OF_ROLLOUTS),
 ]
 
 REFUSED_BY_BOTH = [
