@@ -29,7 +29,7 @@ from modelloop_operator.decide.decisions import (
 from modelloop_operator.decide.failures import told
 from modelloop_operator.decide.measures import NO_PROMETHEUS, UNREADABLE
 from modelloop_operator.decide.observation import Observation
-from modelloop_operator.decide.plan import BLUE_GREEN, unjudged, unmirrored
+from modelloop_operator.decide.plan import BLUE_GREEN, PERCENT_DROPPED, unjudged, unmirrored
 from modelloop_operator.decide.selection import holding_back
 from modelloop_operator.decide.shares import share_in
 from modelloop_operator.decide.watching import Verdict, as_before, degraded, drifted, monitoring_available
@@ -178,6 +178,13 @@ def _mirror_available(status: MLModelStatus, seen: Observation) -> Verdict | Non
     lacking = unmirrored(seen)
     if lacking is not None:
         return "False", lacking.reason, lacking.message
+    before = as_before(status.condition("MirrorAvailable"))
+    if (
+        before is not None
+        and before[1] == PERCENT_DROPPED
+        and not any(0 < n < 100 for n in seen.route.mirrors.values())
+    ):
+        return before  # only copies that are counted show that percent is kept now
     return "True", "Mirrors", "the gateway copies requests as steps say"
 
 

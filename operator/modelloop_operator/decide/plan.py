@@ -11,9 +11,12 @@ from modelloop_core.api.rollout import DEFAULT_STEPS, Rollout
 from modelloop_core.api.spec import MLModelSpec
 from modelloop_core.api.steps import Step
 from modelloop_operator.decide.observation import NO_MONITOR, NoReport, Observation
-from modelloop_operator.decide.shares import ALL, Share, share_of_step
+from modelloop_operator.decide.shares import ALL, Share, share_in, share_of_step
 
 CANARY, AB_TEST, BLUE_GREEN = "Canary", "AB", "BlueGreen"
+
+PERCENT_DROPPED = "PercentDropped"
+"""Why there are copies of all requests where the API server keeps no `percent`: only what it has written shows that."""
 
 _COPIES_ALL = ("projectcontour.io/",)
 """Beginnings of controllers that pass over `percent` of a RequestMirror (Contour up to 1.33, read in its source)."""
@@ -90,9 +93,18 @@ def _obeyable(rollout: Rollout, lacking: NoReport | None) -> Rollout:
 
 def unmirrored(seen: Observation) -> NoReport | None:
     """Why steps with copies of a part of the requests cannot be obeyed, where the spec has any and they cannot."""
-    declared = seen.model.spec.rollout
-    if declared is None or seen.route is None or not any(map(_is_partial, declared.steps or ())):
+    declared, share = seen.model.spec.rollout, share_in(seen.model.status)
+    asked = declared is not None and any(map(_is_partial, declared.steps or ()))
+    if seen.route is None or not (asked or share.copies_a_part):
         return None
+    if (
+        share.copies_a_part
+        and seen.route.confirmed
+        and seen.candidate
+        and seen.route.mirrors.get(seen.candidate) == 100
+    ):
+        told = f"the HTTPRoute copies all requests, not {share.mirror} %: the cluster's Gateway API drops percent"
+        return NoReport(PERCENT_DROPPED, f"{told} (1.3 and later keep it); steps with mirror below 100 are left out")
     for controller in sorted(seen.route.controllers):
         if controller.startswith(_COPIES_ALL):
             told = f"the gateway's controller {controller!r} copies all requests, whatever the percentage"

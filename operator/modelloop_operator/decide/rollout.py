@@ -95,6 +95,9 @@ def _hold(candidate: Version, rollout: RolloutStatus, seen: Observation, now: da
     """Its share for its time, until the verdict is Passed and whoever has to say yes did."""
     plan, share = plan_of(seen), share_of(seen)
     step = plan.step(share)
+    if plan.unmirrored is not None and share.copies_a_part:
+        on = f"{candidate} goes on from {share} to {plan.after(share)}: {plan.unmirrored.message}"
+        return Advance(candidate, plan.unmirrored.reason, on)
     if not is_confirmed(candidate, seen):
         return in_doubt(candidate, "RouteNotConfirmed", _route_problem(seen), seen, now, policy)
     if rollout.stepStartedAt is None:

@@ -20,6 +20,11 @@ class Share:
         """How much of the traffic comes to it, whoever gets its answers."""
         return self.weight or self.mirror
 
+    @property
+    def copies_a_part(self) -> bool:
+        """Whether it gets copies of some requests and not of others."""
+        return not self.weight and 0 < self.mirror < 100
+
     def __bool__(self) -> bool:
         return bool(self.weight or self.mirror)
 

@@ -203,6 +203,41 @@ def test_a_controller_that_is_recognised_while_copies_run_stops_no_pass() -> Non
     next_status(seen, move, NOW)
 
 
+def test_copies_of_all_where_a_part_was_asked_for_are_shifted_away_and_said() -> None:
+    seen = mirrored(route=copied(100), rollout={"stepStartedAt": None})
+    move = decide(seen, NOW, POLICY)
+    assert (type(move), move.reason) == (Advance, "PercentDropped")
+    status = next_status(seen, move, NOW)
+    found = status.condition("MirrorAvailable")
+    assert found is not None
+    assert (found.status, found.reason) == ("False", "PercentDropped")
+    assert found.message in status.message
+    advancing = in_rollout(status=status, declared=DECLARED, route=copied(100))
+    assert at(advancing) == (5, 0)
+    shifted = in_rollout(status=next_status(*_shifted(advancing)), declared=DECLARED, route=shared(5))
+    kept = next_status(*_shifted(shifted)).condition("MirrorAvailable")
+    assert kept is not None
+    assert kept.reason == "PercentDropped", "nothing has shown that percent is kept now"
+    mended = mirrored(status=status.model_copy(update={"rollout": a_rollout(mirror=10)}))
+    again = next_status(*_shifted(mended)).condition("MirrorAvailable")
+    assert again is not None
+    assert again.status == "True"
+
+
+@pytest.mark.parametrize(
+    "route", [copied(100, controllers=CONTOUR), copied(10, controllers=CONTOUR)], ids=["by the route", "by its name"]
+)
+def test_copies_that_a_controller_does_not_count_are_shifted_away(route: Route) -> None:
+    seen = mirrored(route=route)
+    assert isinstance(decide(seen, NOW, POLICY), Advance)
+    assert at(in_rollout(status=next_status(*_shifted(seen)), declared=DECLARED, route=route)) == (5, 0)
+
+
+def test_copies_of_all_that_were_asked_for_stay() -> None:
+    seen = in_rollout(0, rollout=a_rollout(mirror=100), declared={"steps": [{"mirror": 100}]}, route=copied(100))
+    assert decide(seen, NOW, POLICY).reason == "HoldingStep"
+
+
 def test_copies_without_a_gateway_are_named() -> None:
     spec = {"rollout": DECLARED, "traffic": {}}
     seen = observed(trying(0), spec=spec, pods={"1.0.0": ready(4)}, route=routed("1.0.0"), watch=WATCHED)
