@@ -7,7 +7,6 @@ from datetime import datetime
 from modelloop_core.api import MLModelStatus
 from modelloop_core.api.status import Condition
 from modelloop_core.versions import Version
-from modelloop_core.wire.evidence import Verdict as Evidence
 from modelloop_operator.decide.capacity import has_its_pods
 from modelloop_operator.decide.decisions import (
     Abandon,
@@ -27,9 +26,9 @@ from modelloop_operator.decide.decisions import (
     Wait,
 )
 from modelloop_operator.decide.failures import told
-from modelloop_operator.decide.measures import NO_PROMETHEUS, UNREADABLE
+from modelloop_operator.decide.means import metrics_available, mirror_available, rollout_judged
 from modelloop_operator.decide.observation import Observation
-from modelloop_operator.decide.plan import BLUE_GREEN, PERCENT_DROPPED, unjudged, unmirrored
+from modelloop_operator.decide.plan import BLUE_GREEN
 from modelloop_operator.decide.selection import holding_back
 from modelloop_operator.decide.shares import share_in
 from modelloop_operator.decide.watching import Verdict, as_before, degraded, drifted, monitoring_available
@@ -68,9 +67,9 @@ def conditions(status: MLModelStatus, seen: Observation, decision: Decision, now
         "Ready": _ready(status, seen),
         "CandidateReady": _candidate_ready(status, seen, decision),
         "RolloutProgressing": _rollout_progressing(status, decision),
-        "RolloutJudged": _rollout_judged(status, seen),
-        "MirrorAvailable": _mirror_available(status, seen),
-        "MetricsAvailable": _metrics_available(seen),
+        "RolloutJudged": rollout_judged(status, seen),
+        "MirrorAvailable": mirror_available(status, seen),
+        "MetricsAvailable": metrics_available(seen),
         "RouteAccepted": _route_accepted(status, seen),
         "DeviceAvailable": _device_available(seen),
         "ScalingAvailable": _scaling_available(status, seen),
@@ -152,54 +151,6 @@ def _last_rollout(status: MLModelStatus) -> Verdict | None:
         last = status.pastRollouts[-1]
         return "False", last.reason, last.message
     return "False", "NoRollout", f"no version is tried beside {status.stable.version}"
-
-
-def _rollout_judged(status: MLModelStatus, seen: Observation) -> Verdict | None:
-    """Whether a version that comes is judged by its traffic."""
-    if status.stable is None:
-        return as_before(status.condition("RolloutJudged"))
-    lacking = unjudged(seen)
-    if lacking is not None:
-        return "False", lacking.reason, lacking.message
-    return "True", "Judged", "new versions are judged by their share of the traffic"
-
-
-def _mirror_available(status: MLModelStatus, seen: Observation) -> Verdict | None:
-    """Whether a gateway can copy requests as the spec asks; absent where it does not ask, or nothing is routed yet."""
-    declared = seen.model.spec.rollout
-    if declared is None or not declared.mirrors or status.stable is None or seen.route is None:
-        return None
-    if seen.model.spec.traffic.gateway is None or not seen.capabilities.gateway_api:
-        return (
-            "False",
-            "NoGateway",
-            "steps with mirror need spec.traffic.gateway and the Gateway API; they are left out",
-        )
-    lacking = unmirrored(seen)
-    if lacking is not None:
-        return "False", lacking.reason, lacking.message
-    before = as_before(status.condition("MirrorAvailable"))
-    if (
-        before is not None
-        and before[1] == PERCENT_DROPPED
-        and not any(0 < n < 100 for n in seen.route.mirrors.values())
-    ):
-        return before  # only copies that are counted show that percent is kept now
-    return "True", "Mirrors", "the gateway copies requests as steps say"
-
-
-def _metrics_available(seen: Observation) -> Verdict | None:
-    """Whether the metrics that the spec names have numbers; absent where it names none."""
-    declared, judgement = seen.model.spec.rollout, seen.judgement
-    if declared is None or not declared.analysis.metrics:
-        return None
-    if not seen.capabilities.prometheus:
-        missing = "spec.rollout.analysis.metrics needs a Prometheus: set operator.prometheusURL of charts/modelloop"
-        return "False", NO_PROMETHEUS, missing
-    silent = [one.message for one in judgement.metrics if one.verdict is Evidence.ERROR] if judgement else []
-    if silent:
-        return "False", UNREADABLE, "; ".join(silent)
-    return "True", "Asked", "metrics are asked for while a version is tried"
 
 
 def _route_accepted(status: MLModelStatus, seen: Observation) -> Verdict | None:
