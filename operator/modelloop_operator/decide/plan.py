@@ -75,7 +75,9 @@ def plan_of(seen: Observation) -> Plan:
     declared, running = seen.model.spec.rollout, seen.model.status.rollout
     staged = running.strategy != BLUE_GREEN if running is not None else _can_be_staged(seen)
     lacking = unmirrored(seen)
-    rollout = _obeyable(declared or Rollout(), lacking)
+    # Who has a share already, where all steps are copies, came by the usual ones: the route shows no copies any more.
+    left_out = lacking is not None or share_in(seen.model.status).weight > 0
+    rollout = _obeyable(declared or Rollout()) if left_out else declared or Rollout()
     kept = declared is not None or _can_be_staged(seen)
     return Plan(
         rollout=rollout,
@@ -85,10 +87,9 @@ def plan_of(seen: Observation) -> Plan:
     )
 
 
-def _obeyable(rollout: Rollout, lacking: NoReport | None) -> Rollout:
-    """The rollout, with the usual steps where none that it names can be taken: not all traffic at once for that."""
-    left_out = lacking is not None and rollout.steps is not None and all(map(_is_partial, rollout.steps))
-    return rollout.model_copy(update={"steps": None}) if left_out else rollout
+def _obeyable(rollout: Rollout) -> Rollout:
+    """The rollout, with the usual steps where all that it names are left out: not all traffic at once for that."""
+    return rollout.model_copy(update={"steps": None}) if all(map(_is_partial, rollout.steps or ())) else rollout
 
 
 def unmirrored(seen: Observation) -> NoReport | None:

@@ -233,6 +233,12 @@ def test_copies_that_a_controller_does_not_count_are_shifted_away(route: Route) 
     assert at(in_rollout(status=next_status(*_shifted(seen)), declared=DECLARED, route=route)) == (5, 0)
 
 
+def test_the_usual_shares_go_on_once_the_route_shows_no_copies_any_more() -> None:
+    only = {"steps": [{"mirror": 10, "hold": "1h"}]}
+    assert decide(in_rollout(5, declared=only), NOW, POLICY).reason == "HoldingStep", "a day, not an hour"
+    assert at(in_rollout(5, rollout=a_rollout(advancing=True), declared=only)) == (25, 0)
+
+
 def test_copies_of_all_that_were_asked_for_stay() -> None:
     seen = in_rollout(0, rollout=a_rollout(mirror=100), declared={"steps": [{"mirror": 100}]}, route=copied(100))
     assert decide(seen, NOW, POLICY).reason == "HoldingStep"
