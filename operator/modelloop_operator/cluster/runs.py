@@ -90,6 +90,10 @@ class Runs:
             # The pass says so already: it cannot read the registry either.
             log.warning("outcome not read", extra={"model": "/".join(key), "run": entry.run, "error": str(error)})
             found = entry.found
+        except Exception:
+            # The loop's top: what is odd of one model must not end the turns of all.
+            log.exception("outcome not read", extra={"model": "/".join(key), "run": entry.run})
+            found = entry.found
         finally:
             entry.busy, entry.due = False, self._clock() + EVERY_SECONDS
         if isinstance(found, ReplayOutcome):
