@@ -183,6 +183,19 @@ def test_answers_that_were_not_logged_are_asked_and_not_compared(directory_place
     assert (found.asked, found.failed, found.compared, found.psi) == (5, 0, 0, None)
 
 
+def test_a_damaged_capture_is_named_and_the_others_are_asked(directory_place: Place, tmp_path: Path) -> None:
+    asked(directory_place, tmp_path, ages=range(20, 25))
+    (held,) = directory_place.store.list("captures/features/")
+    damaged = held.key.replace(".parquet", "-damaged.parquet")
+    directory_place.store.create(damaged, b"PAR1 no table")
+    publish_tried(directory_place, tmp_path)
+    with serving(directory_place, tmp_path) as predictor:
+        done = run_job(directory_place, predictor.until_ready().url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert damaged in done.stdout
+    assert ReplayOutcome.model_validate_json(directory_place.store.read(outcome_key("churn-replay-1"))).asked == 5
+
+
 def test_a_version_that_is_not_in_the_registry_ends_with_a_reason(directory_place: Place, tmp_path: Path) -> None:
     publish_people(directory_place.folder, tmp_path)
     log = tmp_path / "termination-log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from modelloop_core.agreement import Answer
 from modelloop_core.captures import AT, FEATURES, PREDICTION, REQUEST_ID, ROOT, ROW, VALUES, VERSION, Kind
 from modelloop_core.feature_schema import Output, RegressionOutput
 from modelloop_core.storage.port import NotFound, ObjectStore
+from modelloop_predictor.logs import event
 
 MOST_FILES = 200
 """So many files of features are looked at: the newest, of a few minutes of one predictor each."""
@@ -94,4 +96,8 @@ def _read(store: ObjectStore, key: str) -> pa.Table | None:
         return pq.read_table(io.BytesIO(store.read(key)))
     except NotFound:
         # Removed meanwhile, or predictions are not logged.
+        return None
+    except pa.ArrowInvalid as error:
+        # One damaged file must not keep every new version from being staged.
+        event("capture-unreadable", logging.WARNING, file=key, message=str(error))
         return None
